@@ -1,0 +1,3 @@
+// The program `retrograde`: one file a sub-command.
+
+int main() { return 0; }
