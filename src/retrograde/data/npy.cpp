@@ -3,14 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
-#include <cstring>
-#include <limits>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 
 #include "retrograde/base/error.h"
+#include "retrograde/data/elements.h"
 #include "retrograde/data/npy_header.h"
 #include "retrograde/data/utf8.h"
 
@@ -18,30 +15,6 @@ namespace retrograde {
 namespace {
 
 constexpr std::size_t kPiece = std::size_t{1} << 20;  // bytes read from disk at a time
-
-template <class T>
-T load(const std::byte* from, bool swapped) {
-  std::array<std::byte, sizeof(T)> bytes;
-  std::memcpy(bytes.data(), from, sizeof(T));
-  if (swapped) std::ranges::reverse(bytes);
-  return std::bit_cast<T>(bytes);
-}
-
-template <class T>
-bool exact(T value) {
-  if constexpr (std::is_floating_point_v<T> || sizeof(T) < 8) {
-    return true;
-  } else {
-    const auto d = static_cast<double>(value);
-    return d < std::ldexp(1.0, std::numeric_limits<T>::digits) && static_cast<T>(d) == value;
-  }
-}
-
-std::vector<std::size_t> indices(std::size_t flat, const std::vector<std::size_t>& shape) {
-  std::vector<std::size_t> result(shape.size());
-  for (std::size_t d = shape.size(); d-- > 0; flat /= shape[d]) result[d] = flat % shape[d];
-  return result;
-}
 
 }  // namespace
 
@@ -104,12 +77,13 @@ template <class T>
 void NpyReader::decode_as(std::span<const std::byte> raw, std::size_t first, std::span<double> into,
                           std::size_t at, std::size_t step) const {
   const auto fail = [&](std::string_view what) {
-    throw DataError("{}: element {} {}", name(), describe_shape(indices(first * row_size_ + at, shape_)),
+    throw DataError("{}: element {} {}", name(), describe_shape(indices_of(first * row_size_ + at, shape_)),
                     what);
   };
   for (std::size_t i = 0; i < raw.size(); i += sizeof(T), at += step) {
-    const T value = load<T>(&raw[i], type_.swapped);
-    if (!exact(value)) fail("is an integer that no double holds exactly; beyond 2^53 use float64 yourself");
+    const T value = load_element<T>(&raw[i], type_.swapped);
+    if (!is_exact(value))
+      fail("is an integer that no double holds exactly; beyond 2^53 use float64 yourself");
     if (type_.kind == 'b' && value > T{1}) fail("is neither true nor false: the file is damaged");
     into[at] = static_cast<double>(value);
   }
@@ -168,7 +142,7 @@ void NpyReader::read_column_major(std::size_t first, std::size_t count, std::spa
     source_->read(data_offset_ + (std::uint64_t{r} * rows() + first) * type_.bytes,
                   std::span(piece).first(n * run));
     for (std::size_t k = 0; k < n; ++k) {
-      auto place = indices(r + k, inner);
+      auto place = indices_of(r + k, inner);
       std::size_t at = 0;
       for (std::size_t d = 1; d < shape_.size(); ++d) at = at * shape_[d] + place[shape_.size() - 1 - d];
       decode(std::span(piece).subspan(k * run, run), first, into, at, row_size_);
@@ -183,8 +157,8 @@ std::string NpyReader::text() const {
   const std::size_t width = type_.kind == 'U' ? 4 : 1;
   std::string result;
   for (std::size_t i = 0; i < raw.size(); i += width) {
-    const auto c =
-        width == 4 ? load<std::uint32_t>(&raw[i], type_.swapped) : std::to_integer<std::uint32_t>(raw[i]);
+    const auto c = width == 4 ? load_element<std::uint32_t>(&raw[i], type_.swapped)
+                              : std::to_integer<std::uint32_t>(raw[i]);
     if ((width == 1 && c > 127) || !append_utf8(c, result))
       throw DataError("{}: holds no valid text", name());
   }
@@ -201,55 +175,11 @@ Array NpyReader::read() const {
 
 Array read_npy(const std::filesystem::path& path) { return NpyReader(path).read(); }
 
-namespace {
-
-template <class T>
-void append_values(const Array& array, std::string& out) {
-  for (std::size_t i = 0; i < array.size(); ++i) {
-    const double v = array.values[i];
-    bool fits = true;
-    if constexpr (std::is_same_v<T, float>) {
-      fits = !std::isfinite(v) || std::isfinite(static_cast<float>(v));
-    } else if constexpr (std::is_integral_v<T>) {
-      fits = v >= static_cast<double>(std::numeric_limits<T>::min()) &&
-             v < std::ldexp(1.0, std::numeric_limits<T>::digits) && v == std::trunc(v);
-    }
-    if (!fits) {
-      throw UsageError("element {} is {}, which is no {}", describe_shape(indices(i, array.shape)), v,
-                       name(array.dtype));
-    }
-    auto bytes = std::bit_cast<std::array<char, sizeof(T)>>(static_cast<T>(v));
-    if constexpr (std::endian::native == std::endian::big) std::ranges::reverse(bytes);
-    out.append(bytes.data(), bytes.size());
-  }
-}
-
-}  // namespace
-
 std::string npy_bytes(const Array& array) {
-  std::size_t size = 1;
-  for (const auto n : array.shape) size *= n;
-  if (size != array.size()) {
-    throw UsageError("an array of shape {} has {} values, not {}", describe_shape(array.shape), size,
-                     array.size());
-  }
-  const auto put = [&]<class T>(std::string_view descr, T) {
-    std::string out = npy_header_bytes(descr, array.shape);
-    out.reserve(out.size() + array.size() * sizeof(T));
-    append_values<T>(array, out);
-    return out;
-  };
-  switch (array.dtype) {
-    case Dtype::float32:
-      return put("<f4", float{});
-    case Dtype::int32:
-      return put("<i4", std::int32_t{});
-    case Dtype::int64:
-      return put("<i8", std::int64_t{});
-    case Dtype::float64:
-      break;
-  }
-  return put("<f8", double{});
+  constexpr std::array<std::string_view, 4> kDescr = {"<f4", "<f8", "<i4", "<i8"};
+  std::string out = npy_header_bytes(kDescr[static_cast<std::size_t>(array.dtype)], array.shape);
+  append_elements(array, out);
+  return out;
 }
 
 std::string npy_bytes(std::string_view text) {

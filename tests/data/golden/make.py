@@ -27,3 +27,13 @@ with open(here / "version3.npy", "wb") as f:
     np.lib.format.write_array(f, a - 7.5, version=(3, 0))
 for save, name in (np.savez, "stored"), (np.savez_compressed, "deflated"):
     save(here / f"{name}.npz", x=a - 7.5, label=np.arange(3), activation="tanh", größe=np.float32(0.5))
+
+try:
+    from safetensors.numpy import save_file
+except ImportError:
+    print("the safetensors package is not installed: library.safetensors stays as it is")
+else:
+    tensors = {
+        "w": (a - 7.5).astype("<f4"), "m": np.arange(5) / 7, "position": np.array(123456789012), "rows": np.arange(3, dtype="<i4"),
+    }
+    save_file(tensors, here / "library.safetensors", metadata={"größe": "5"})
