@@ -58,19 +58,17 @@ void NpyReader::set_type(const std::string& descr) {
 }
 
 void NpyReader::set_row_size() {
-  // Sizes are multiplied in 128 bits and bounded by the file's before anything is allocated.
-  const bool empty = std::ranges::find(shape_, 0u) != shape_.end();
-  unsigned __int128 bytes = empty ? 0 : type_.bytes;
-  for (const auto n : shape_) {
-    if (bytes <= source_->size()) bytes *= n;
-  }
+  // Multiplied in 128 bits and bounded before anything is allocated.
+  constexpr unsigned __int128 kMost = std::uint64_t{1} << 48;
+  unsigned __int128 row = 1;
+  for (std::size_t d = 1; d < shape_.size() && row <= kMost; ++d) row *= shape_[d];
   const std::uint64_t there = source_->size() - data_offset_;
-  if (bytes != there) {
+  if (row > kMost || row * rows() * type_.bytes != there) {
     throw FileError(
         "{}: damaged or cut off: its header promises {} elements of {} bytes, but {} bytes follow", name(),
         describe_shape(shape_), type_.bytes, there);
   }
-  for (std::size_t d = 1; d < shape_.size(); ++d) row_size_ *= empty ? 0 : shape_[d];
+  row_size_ = static_cast<std::size_t>(row);
 }
 
 template <class T>
