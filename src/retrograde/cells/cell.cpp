@@ -1,0 +1,65 @@
+#include "retrograde/cells/cell.h"
+
+#include "retrograde/cells/tables.h"
+#include "retrograde/kernels/dispatch.h"
+
+namespace retrograde {
+namespace {
+
+template <class C>
+CellTable table_of(RealKernels<CellKernels> KernelTables::*member) {
+  const auto& real = kernel_tables_in_use().*member;
+  return {real.f32, real.f64, Recurrence<C, IsaGeneric, std::complex<double>>::kernels()};
+}
+
+}  // namespace
+
+const KernelTables& kernel_tables_in_use() {
+#ifdef RETROGRADE_X86_64
+  switch (isa_level()) {
+    case IsaLevel::v4:
+      return kernel_tables<IsaV4>();
+    case IsaLevel::v3:
+      return kernel_tables<IsaV3>();
+    case IsaLevel::v2:
+      return kernel_tables<IsaV2>();
+    case IsaLevel::generic:
+      break;
+  }
+#endif
+  return kernel_tables<IsaGeneric>();
+}
+
+const CellTable& cell_table(const Elman&) {
+  static const CellTable table = table_of<Elman>(&KernelTables::elman);
+  return table;
+}
+const CellTable& cell_table(const GruResetAfter&) {
+  static const CellTable table = table_of<GruResetAfter>(&KernelTables::gru_reset_after);
+  return table;
+}
+const CellTable& cell_table(const GruResetBefore&) {
+  static const CellTable table = table_of<GruResetBefore>(&KernelTables::gru_reset_before);
+  return table;
+}
+const CellTable& cell_table(const Lstm&) {
+  static const CellTable table = table_of<Lstm>(&KernelTables::lstm);
+  return table;
+}
+
+template <class T>
+const AffineKernels<T>& affine_kernels() {
+  if constexpr (std::is_same_v<T, float>) {
+    return kernel_tables_in_use().affine.f32;
+  } else if constexpr (std::is_same_v<T, double>) {
+    return kernel_tables_in_use().affine.f64;
+  } else {
+    static constexpr AffineKernels<T> kernels = Affine<IsaGeneric, T>::kernels();
+    return kernels;
+  }
+}
+template const AffineKernels<float>& affine_kernels();
+template const AffineKernels<double>& affine_kernels();
+template const AffineKernels<std::complex<double>>& affine_kernels();
+
+}  // namespace retrograde

@@ -1,0 +1,165 @@
+// What the sweep over time asks of the kernels for one layer and direction: plain pointers, so that the
+// compiled copies for several instruction sets share nothing but data.
+//
+// Rows: sequences are sorted, longest first; the rows of step t are offset[t] .. offset[t+1], one for each
+// sequence that has not ended. Row b of step t continues row b of step t − 1. Buffers of states hold the B
+// start rows first, then all the rows. Units are padded to whole vectors: `stride` = padded H. A row of
+// slots, of tape or of a packed gradient is [panel][slot][lane], a panel being one vector of units.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "retrograde/kernels/slots.h"
+
+namespace retrograde {
+
+struct LayerShape {
+  std::size_t inputs = 0, units = 0;
+};
+
+// Rows over time; see above.
+struct StepRows {
+  const std::size_t* offset = nullptr;  // [steps + 1]
+  std::size_t steps = 0;
+  std::size_t batch() const { return offset[1]; }
+  std::size_t count(std::size_t t) const { return offset[t + 1] - offset[t]; }
+  // Where the state before row 0 of step t stands in a buffer of states.
+  std::size_t previous(std::size_t t) const { return t == 0 ? 0 : batch() + offset[t - 1]; }
+};
+
+// Where the parts of packed weights, or of their packed gradient, begin; sizes in elements.
+struct PackedOffsets {
+  std::size_t input = 0;             // [k < inputs][panel][input slot][lane]
+  std::size_t recurrent[2] = {};     // stage: [k < units][panel][slot][lane]
+  std::size_t bias = 0;              // [panel][slot][lane]
+  std::size_t gradient_size = 0;     // the three above
+  std::size_t input_transposed = 0;  // [column panel][panel][input slot][lane][≤ 4 vectors]
+  std::size_t recurrent_transposed[2] = {};
+  std::size_t size = 0;
+};
+
+// PyTorch's layout; a null bias is none.
+template <class T>
+struct LayerWeights {
+  T* weight_ih = nullptr;  // [gates·H, I]
+  T* weight_hh = nullptr;  // [gates·H, H]
+  T* bias_ih = nullptr;    // [gates·H]
+  T* bias_hh = nullptr;    // [gates·H]
+};
+
+// The input of a layer: dense rows, or tokens that stand for one-hot rows.
+template <class T>
+struct LayerInput {
+  const T* x = nullptr;  // [rows][stride]
+  std::size_t stride = 0;
+  const std::int32_t* tokens = nullptr;  // [rows], instead of x
+};
+
+// What a forward leaves for the backward.
+template <class T>
+struct LayerTape {
+  T* states[2] = {};            // [B + rows][stride]
+  T* tape = nullptr;            // [rows][panels·tape·lanes]
+  T* preactivations = nullptr;  // [rows][panels·slots·lanes]; null: not kept
+  T* product_input[2] =
+      {};  // stage: [rows][stride], what was multiplied by U; null: the previous state itself
+  const T* mask = nullptr;  // [B][stride], recurrent dropout; null: none
+};
+
+template <class T>
+struct ForwardCall {
+  StepRows rows;
+  std::size_t first = 0, last = 0;  // steps [first, last)
+  LayerShape shape;
+  const T* packed = nullptr;
+  LayerInput<T> input;
+  LayerTape<T> tape;  // a null tape.tape: not kept
+  T* scratch = nullptr;
+};
+
+// Backward through steps [first, last): carry holds the gradient by the states after the last step and leaves
+// with the gradient by those before the first; a sequence that ends within begins with what its carry row
+// holds.
+template <class T>
+struct BackwardCall {
+  StepRows rows;
+  std::size_t first = 0, last = 0;
+  LayerShape shape;
+  const T* packed = nullptr;
+  LayerInput<T> input;
+  LayerTape<T> tape;
+  const T* dy = nullptr;  // [rows][stride], gradient by every h from above
+  const std::uint8_t* cut =
+      nullptr;            // [rows], 1: nothing goes back from this row to the one before; null: none
+  T* carry[2] = {};       // [B][stride]
+  T* dx = nullptr;        // [rows][input.stride] +=; null: not wanted
+  T* gradient = nullptr;  // packed, +=
+  T* scratch = nullptr;
+};
+
+// One level of a windowed backward: rows picked anywhere, all independent.
+template <class T>
+struct LevelCall {
+  std::size_t count = 0;
+  const std::size_t* row = nullptr;       // [count] in the tape
+  const std::size_t* previous = nullptr;  // [count] in the buffers of states
+  const std::size_t* sequence = nullptr;  // [count] b
+  LayerShape shape;
+  const T* packed = nullptr;
+  LayerTape<T> tape;
+  std::size_t batch = 0;
+  T* delta[2] = {};  // [count][stride]; in: gradient by the states after the step, out: before it
+  T* dx = nullptr;   // [count][dx_stride] +=; null: not wanted
+  std::size_t dx_stride = 0;
+  T* da_sum = nullptr;  // [rows][panels·slots·lanes] +=
+  T* scratch = nullptr;
+};
+
+// From the gradient by all pre-activations to the weights' gradient (and dx).
+template <class T>
+struct WeightsCall {
+  StepRows rows;
+  std::size_t first = 0, last = 0;
+  LayerShape shape;
+  const T* packed = nullptr;
+  LayerInput<T> input;
+  LayerTape<T> tape;
+  const T* da = nullptr;  // rows of [first, last) only: [·][panels·slots·lanes]
+  T* dx = nullptr;        // [rows][input.stride] +=; null: not wanted
+  T* gradient = nullptr;
+};
+
+// One cell, one scalar type, one instruction set. `cell` points to the cell.
+template <class T>
+struct CellKernels {
+  std::size_t lanes = 1;
+  PackedOffsets (*offsets)(LayerShape) = nullptr;
+  std::size_t (*scratch_size)(LayerShape, StepRows) = nullptr;  // for forward and backward
+  std::size_t (*level_scratch_size)(LayerShape, std::size_t count) = nullptr;
+  void (*pack)(LayerShape, LayerWeights<const T>, T* packed) = nullptr;
+  void (*unpack)(LayerShape, const T* gradient, LayerWeights<T>) = nullptr;  // adds
+  void (*forward)(const void* cell, const ForwardCall<T>&) = nullptr;
+  void (*backward)(const void* cell, const BackwardCall<T>&) = nullptr;
+  void (*level)(const void* cell, const LevelCall<T>&) = nullptr;
+  void (*weights)(const WeightsCall<T>&) = nullptr;
+};
+
+// An affine map of rows: y = x Wᵀ + b. W is [outputs, inputs] row-major, b may be null; y and dy have the
+// stride round_up(outputs, lanes), and dy's padding must be zero.
+template <class T>
+struct AffineKernels {
+  std::size_t lanes = 1;
+  std::size_t (*packed_size)(std::size_t inputs, std::size_t outputs) = nullptr;
+  void (*pack)(std::size_t inputs, std::size_t outputs, const T* weight, const T* bias, T* packed) = nullptr;
+  void (*forward)(std::size_t inputs, std::size_t outputs, const T* packed, std::size_t rows, const T* x,
+                  std::size_t x_stride, T* y) = nullptr;
+  // dx [rows][dx_stride] += dy W.
+  void (*backward)(std::size_t inputs, std::size_t outputs, const T* packed, std::size_t rows, const T* dy,
+                   T* dx, std::size_t dx_stride) = nullptr;
+  // d_weight += dyᵀ x, d_bias += Σ dy; d_bias may be null. Scratch as large as the pack.
+  void (*weights)(std::size_t inputs, std::size_t outputs, std::size_t rows, const T* x, std::size_t x_stride,
+                  const T* dy, T* d_weight, T* d_bias, T* scratch) = nullptr;
+};
+
+}  // namespace retrograde

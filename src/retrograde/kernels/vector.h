@@ -1,0 +1,93 @@
+// A vector of W lanes over the compiler's own vector extension, so that a cell's map reads as scalar
+// mathematics. Everything is forced inline: the same types are compiled for several instruction sets, and an
+// out-of-line copy made for one of them must never be linked into another.
+#pragma once
+
+#include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#define RETROGRADE_INLINE [[gnu::always_inline]] inline
+
+namespace retrograde {
+
+template <class T, int W>
+struct Vec {
+  using Integer = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  typedef T Native __attribute__((vector_size(sizeof(T) * W)));
+  typedef T Loose __attribute__((vector_size(sizeof(T) * W), aligned(alignof(T)), may_alias));
+  typedef Integer Bits __attribute__((vector_size(sizeof(T) * W)));
+
+  Native v;
+
+  Vec() = default;
+  RETROGRADE_INLINE Vec(Native native) : v(native) {}
+  template <class S>
+  requires std::is_arithmetic_v<S> RETROGRADE_INLINE Vec(S scalar) : v(static_cast<T>(scalar) - Native{}) {}
+
+  RETROGRADE_INLINE friend Vec operator+(Vec a, Vec b) { return a.v + b.v; }
+  RETROGRADE_INLINE friend Vec operator-(Vec a, Vec b) { return a.v - b.v; }
+  RETROGRADE_INLINE friend Vec operator*(Vec a, Vec b) { return a.v * b.v; }
+  RETROGRADE_INLINE friend Vec operator/(Vec a, Vec b) { return a.v / b.v; }
+  RETROGRADE_INLINE friend Vec operator-(Vec a) { return -a.v; }
+  RETROGRADE_INLINE Vec& operator+=(Vec b) { return v += b.v, *this; }
+};
+
+// V is a Vec, or a plain scalar (complex<double>), which is a vector of width one.
+template <class V>
+struct LanesOf {
+  static constexpr int value = 1;
+  using Scalar = V;
+};
+template <class T, int W>
+struct LanesOf<Vec<T, W>> {
+  static constexpr int value = W;
+  using Scalar = T;
+};
+template <class V>
+inline constexpr int kLanes = LanesOf<V>::value;
+template <class V>
+using ScalarOf = typename LanesOf<V>::Scalar;
+
+template <class V>
+RETROGRADE_INLINE V load(const ScalarOf<V>* p) {
+  if constexpr (kLanes<V> == 1)
+    return *p;
+  else
+    return V(*reinterpret_cast<const typename V::Loose*>(p));
+}
+
+template <class T, int W>
+RETROGRADE_INLINE void store(T* p, Vec<T, W> x) {
+  *reinterpret_cast<typename Vec<T, W>::Loose*>(p) = x.v;
+}
+RETROGRADE_INLINE void store(std::complex<double>* p, std::complex<double> x) { *p = x; }
+
+// The first n lanes of x, zero in the others.
+template <class V>
+RETROGRADE_INLINE V first_lanes(V x, std::size_t n) {
+  if constexpr (kLanes < V >> 1)
+    for (std::size_t lane = n; lane < static_cast<std::size_t>(kLanes<V>); ++lane) x.v[lane] = 0;
+  return x;
+}
+
+// Lane by lane through a scalar function, for what has no vector form.
+template <class F, class T, int W>
+RETROGRADE_INLINE Vec<T, W> each_lane(F f, Vec<T, W> x) {
+  Vec<T, W> y;
+  for (int lane = 0; lane < W; ++lane) y.v[lane] = static_cast<T>(f(x.v[lane]));
+  return y;
+}
+
+// a where x > 0, else b: the real part decides for complex numbers. Not taken for NaN.
+template <class T, int W>
+RETROGRADE_INLINE Vec<T, W> if_positive(Vec<T, W> x, Vec<T, W> a, Vec<T, W> b) {
+  return Vec<T, W>(x.v > typename Vec<T, W>::Native{} ? a.v : b.v);
+}
+RETROGRADE_INLINE std::complex<double> if_positive(std::complex<double> x, std::complex<double> a,
+                                                   std::complex<double> b) {
+  return x.real() > 0 ? a : b;
+}
+
+}  // namespace retrograde

@@ -1,0 +1,44 @@
+// A batch of unequal sequences as rows without padding: sequences sorted by length, longest first (equal ones
+// keep their order); the rows of step t are those sequences that are longer than t. See kernels/calls.h.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "retrograde/kernels/calls.h"
+
+namespace retrograde {
+
+class Rows {
+ public:
+  // `lengths`: one each of the `batch` sequences, in any order, 1 .. steps; empty: all have `steps`. Throws
+  // UsageError. Memory is kept from one batch to the next.
+  void assign(std::size_t batch, std::size_t steps, std::span<const std::size_t> lengths);
+
+  std::size_t batch() const { return order_.size(); }
+  std::size_t steps() const { return steps_; }  // as given, padding included
+  std::size_t size() const { return sequence_.size(); }
+  StepRows view() const { return {offset_.data(), offset_.size() - 1}; }
+
+  // Sorted position -> the caller's index, and the length there.
+  std::size_t order(std::size_t b) const { return order_[b]; }
+  std::size_t length(std::size_t b) const { return lengths_[b]; }
+  // Of a row: its sorted position, its step, where its previous state stands in a buffer of states, the row
+  // at the same moment for the reverse direction, and (b, t) in a [B, T] array of the caller's.
+  std::size_t sequence(std::size_t row) const { return sequence_[row]; }
+  std::size_t step(std::size_t row) const { return step_[row]; }
+  std::size_t row(std::size_t b, std::size_t t) const { return offset_[t] + b; }
+  std::size_t reversed(std::size_t row) const { return reversed_[row]; }
+  std::size_t last(std::size_t b) const { return this->row(b, lengths_[b] - 1); }
+  std::span<const std::size_t> sequences() const { return sequence_; }
+  std::span<const std::size_t> previous() const { return previous_; }
+  std::span<const std::size_t> index() const { return index_; }
+
+ private:
+  std::size_t steps_ = 0;
+  std::vector<std::size_t> order_, lengths_, offset_;
+  std::vector<std::size_t> sequence_, step_, previous_, reversed_, index_;
+};
+
+}  // namespace retrograde
