@@ -112,7 +112,7 @@ TEST(Safetensors, WhatIsNotOfTheFormatIsSaid) {
   EXPECT_THAT(refusal(R"({"__metadata__":{"n":"1","n":"2"}})", ""), HasSubstr("occurs twice"));
   EXPECT_THAT(refusal("[[[[[[[[", ""), HasSubstr("does not begin"));
   EXPECT_THAT(refusal(R"({"a":[[[[[[[]]]]]]]})", ""), HasSubstr("nested"));
-  EXPECT_THAT(refusal("{\"a\":", ""), HasSubstr("no JSON"));
+  EXPECT_THAT(refusal("{\"a\":", ""), HasSubstr("header: is no JSON"));
   EXPECT_THAT(message_of<FileError>([] { read("\xff\xff\xff\xff\xff\xff\xff\xff{}"); }),
               HasSubstr("header claims"));
   EXPECT_THAT(message_of<FileError>([] { read("{}"); }), HasSubstr("too short"));

@@ -12,8 +12,7 @@
 namespace retrograde {
 namespace {
 
-constexpr std::size_t kEvery = 4096;     // rows from one mark to the next
-constexpr std::size_t kMaxCursors = 64;  // places that are read from at once
+constexpr std::size_t kBlock = 1024;  // rows from one mark to the next
 
 // What it takes to read on from a row.
 struct Mark {
@@ -22,59 +21,63 @@ struct Mark {
   CsvRowParser::State state;
 };
 
-// A place in the file: `reader` stands before row `row`, and `parser` has seen what is above it.
-struct Cursor {
-  std::size_t row;
-  CsvReader reader;
-  CsvRowParser parser;
-
-  void next(std::span<double> into) {
-    CsvRecord record;
-    do {
-      if (!reader.next(record)) throw FileError("{}: became shorter while it was read", reader.name());
-    } while (!parser.parse(reader, record, into));
-    ++row;
-  }
-};
-
-// Rows that stay on disk. Several cursors are kept, so that several places can be read on from in turn.
+// Rows that stay on disk. They are parsed a block at a time, each from its mark on, and as many blocks are
+// kept as memory allows, those used last.
 class StreamedTable : public Table {
  public:
   StreamedTable(std::vector<std::string> columns, std::size_t rows, std::vector<Mark> marks, CsvReader reader,
-                CsvRowParser parser)
+                CsvRowParser parser, std::size_t memory)
       : columns_(std::move(columns)),
         rows_(rows),
         marks_(std::move(marks)),
         reader_(std::move(reader)),
-        parser_(std::move(parser)) {}
+        parser_(std::move(parser)),
+        max_blocks_(std::max<std::size_t>(2, memory / (kBlock * width() * sizeof(double)))) {}
 
   const std::vector<std::string>& columns() const override { return columns_; }
   std::size_t rows() const override { return rows_; }
 
   void read(std::size_t first, std::size_t count, std::span<double> into) const override {
     check_rows(first, count, into.size());
-    if (count == 0) return;
     const std::scoped_lock lock(mutex_);
-    Cursor cursor = take_cursor(first);
-    while (cursor.row < first) cursor.next(into.first(width()));
-    for (std::size_t i = 0; i < count; ++i) cursor.next(into.subspan(i * width(), width()));
-    cursors_.push_front(std::move(cursor));
-    if (cursors_.size() > kMaxCursors) cursors_.pop_back();
+    for (const std::size_t end = first + count; first < end;) {
+      const auto& values = block(first / kBlock);
+      const std::size_t n = std::min(end - first, kBlock - first % kBlock);
+      std::ranges::copy(std::span(values).subspan(first % kBlock * width(), n * width()), into.begin());
+      into = into.subspan(n * width());
+      first += n;
+    }
   }
 
  private:
-  // One that stands there already or, if there is none, a new one at the mark above.
-  Cursor take_cursor(std::size_t row) const {
-    const auto found = std::ranges::find(cursors_, row, &Cursor::row);
-    if (found != cursors_.end()) {
-      Cursor cursor = std::move(*found);
-      cursors_.erase(found);
-      return cursor;
+  struct Block {
+    std::size_t number;
+    std::vector<double> values;
+  };
+
+  const std::vector<double>& block(std::size_t number) const {
+    const auto found = std::ranges::find(blocks_, number, &Block::number);
+    if (found != blocks_.end()) {
+      blocks_.splice(blocks_.begin(), blocks_, found);
+    } else {
+      blocks_.push_front({number, parse(number)});
+      if (blocks_.size() > max_blocks_) blocks_.pop_back();
     }
-    const Mark& mark = marks_[row / kEvery];
-    Cursor cursor{row / kEvery * kEvery, reader_.at(mark.offset, mark.line), parser_};
-    cursor.parser.resume(mark.state);
-    return cursor;
+    return blocks_.front().values;
+  }
+
+  std::vector<double> parse(std::size_t number) const {
+    const Mark& mark = marks_[number];
+    CsvReader reader = reader_.at(mark.offset, mark.line);
+    CsvRowParser parser = parser_;
+    parser.resume(mark.state);
+    CsvRecord record;
+    std::vector<double> values(std::min(kBlock, rows_ - number * kBlock) * width());
+    for (auto rest = std::span(values); !rest.empty();) {
+      if (!reader.next(record)) throw FileError("{}: became shorter while it was read", reader.name());
+      if (parser.parse(reader, record, rest.first(width()))) rest = rest.subspan(width());
+    }
+    return values;
   }
 
   std::vector<std::string> columns_;
@@ -82,8 +85,9 @@ class StreamedTable : public Table {
   std::vector<Mark> marks_;
   CsvReader reader_;
   CsvRowParser parser_;
+  std::size_t max_blocks_;
   mutable std::mutex mutex_;
-  mutable std::list<Cursor> cursors_;  // the last used first
+  mutable std::list<Block> blocks_;  // the last used first
 };
 
 // The first reading, from end to end.
@@ -101,12 +105,12 @@ class Scan {
     std::vector<double> row(plan_->width());
     while (true) {
       Mark mark{0, 0, {}};
-      if (rows_ % kEvery == 0) mark.state = parser_.state();
+      if (rows_ % kBlock == 0) mark.state = parser_.state();
       if (!reader.next(record)) break;
       const bool kept = parser_.parse(reader, record, row);
       note_gaps(record.line);
       if (!kept) continue;
-      if (rows_ % kEvery == 0) {
+      if (rows_ % kBlock == 0) {
         mark.offset = record.offset;
         mark.line = record.line;
         marks_.push_back(std::move(mark));
@@ -175,8 +179,8 @@ class Scan {
     if (in_memory_) {
       result_.table = make_table(plan_->names, std::move(values_));
     } else {
-      result_.table =
-          std::make_unique<StreamedTable>(plan_->names, rows_, std::move(marks_), reader_, parser_);
+      result_.table = std::make_unique<StreamedTable>(plan_->names, rows_, std::move(marks_), reader_,
+                                                      parser_, options_->memory);
     }
     return std::move(result_);
   }

@@ -1,9 +1,8 @@
 // The columns of a CSV file that are wanted, as a table of numbers.
 //
 // The file is read once from end to end, so that whatever is wrong in it is said before anything is computed.
-// What fits into `memory` is kept; of a larger file only every few thousandth row's place, and rows are
-// parsed again when they are asked for, which is fast when they are asked for one after the other, in any
-// number of places at once.
+// What fits into `memory` is kept; of a larger file the place of every thousandth row, and rows are parsed
+// again, a block at a time, when they are asked for.
 #pragma once
 
 #include <cstddef>

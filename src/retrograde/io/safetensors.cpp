@@ -4,19 +4,16 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <vector>
 
 #include "retrograde/base/error.h"
+#include "retrograde/base/json.h"
 #include "retrograde/data/elements.h"
 
 namespace retrograde {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;
 constexpr std::string_view kMetadata = "__metadata__";
@@ -31,26 +28,6 @@ struct Entry {
 
 [[noreturn]] void damaged(const ByteSource& source, std::string_view what) {
   throw FileError("{}: damaged or no .safetensors file: {}. Nothing was loaded.", source.name(), what);
-}
-
-// JSON parsers keep one of two equal keys and say nothing; this one refuses them, and nesting that no header
-// has.
-Json parse_header(const ByteSource& source, const std::string& text) {
-  std::vector<std::set<std::string>> keys;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (depth > 3) damaged(source, "its header is nested too deeply");
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) {
-      damaged(source, fmt::format("\"{}\" occurs twice in its header", value.get<std::string>()));
-    }
-    return true;
-  };
-  try {
-    return Json::parse(text, watch);
-  } catch (const Json::exception& error) {
-    damaged(source, fmt::format("its header is no JSON ({})", error.what()));
-  }
 }
 
 std::optional<std::uint64_t> natural(const Json& value) {
@@ -149,7 +126,7 @@ TensorFile read_safetensors(const ByteSource& source, NonFinite non_finite) {
   std::string text(static_cast<std::size_t>(length), '\0');
   source.read(prefix.size(), std::as_writable_bytes(std::span(text)));
   if (!text.starts_with('{')) damaged(source, "its header does not begin with {");
-  const Json header = parse_header(source, text);
+  const Json header = parse_json(text, fmt::format("{}: damaged or no .safetensors file: its header", source.name()), 3);
 
   TensorFile content;
   std::vector<Entry> entries;
