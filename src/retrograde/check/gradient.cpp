@@ -1,0 +1,424 @@
+#include "retrograde/check/gradient.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "retrograde/base/error.h"
+
+namespace retrograde {
+namespace {
+
+constexpr int kDraws = 2;         // complex steps an entry: one for the value, one to see rounding
+constexpr int kSecondDraws = 12;  // for an entry that is about to be accused
+constexpr std::size_t kSecondLooks = 8;
+constexpr std::size_t kRiddersCost = 18;  // evaluations an entry, where f is smooth
+constexpr std::size_t kNoiseCost = 102;   // evaluations of measure_noise
+
+struct Probe {
+  std::size_t block, index;
+  double order;  // position in its block's list, in [0, 1): sorting by it interleaves the blocks
+};
+
+class Check {
+ public:
+  Check(const Objective& f, std::span<const double> theta, std::span<const double> claimed,
+        const CheckOptions& options);
+  CheckCost predict();
+  CheckReport run();
+
+ private:
+  std::size_t planned_entries(const Block& block) const;
+  void plan();
+  double timed_evaluation();
+  void prepare_oracle();
+  void cross_check();
+  bool measure_all();
+  Direction direction(const Probe& probe);
+  Derivative measure(const Probe& probe, int draws);
+  Derivative differences(Direction v, double scale);
+  Entry entry(const Probe& probe);
+  void judge();
+  bool second_look(std::size_t block);
+  void confirm(Probe probe, Entry& e);
+  void sum_up();
+  void state_power();
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+  Objective f_;
+  std::span<const double> theta_, claimed_;
+  CheckOptions options_;
+  CheckReport report_;
+  std::vector<std::size_t> offsets_;
+  std::vector<double> scales_;     // of each block's parameters
+  std::vector<double> moves_;      // [n] a moderate step for each parameter
+  std::vector<double> direction_;  // the values of the current direction
+  std::vector<Probe> probes_;
+  std::vector<std::vector<Entry>> entries_;
+  std::vector<double> gradient_scales_;  // the whole gradient's size in each block's units
+  bool complex_ = false;                 // the oracle
+  bool directional_ = false;
+  FunctionNoise noise_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  Random random_;
+};
+
+Check::Check(const Objective& f, std::span<const double> theta, std::span<const double> claimed,
+             const CheckOptions& options)
+    : theta_(theta), claimed_(claimed), options_(options), random_(Random::named(options.seed, "check")) {
+  if (theta.empty()) throw UsageError("theta is empty: there is no gradient to check");
+  if (claimed.size() != theta.size())
+    throw UsageError("the claimed gradient has {} entries, theta has {}", claimed.size(), theta.size());
+  if (!options.claim_noise.empty() && options.claim_noise.size() != theta.size())
+    throw UsageError("claim_noise has {} entries, theta has {}; leave it empty if it is not known",
+                     options.claim_noise.size(), theta.size());
+  if (!(options.miss > 0 && options.miss < 1))
+    throw UsageError("miss is {}; it is a probability", options.miss);
+  if (options.entries == 0) throw UsageError("entries is 0; sampled mode needs at least 1 a block");
+  if (!f.real && !f.complex) throw UsageError("there is no function to check the gradient of");
+  auto& blocks = options_.blocks;
+  if (blocks.empty()) blocks.push_back({"x", {theta.size()}});
+  require_fit(blocks, theta.size());
+
+  if (f.real) f_.real = [this, &f](std::span<const double> x) { return ++report_.evaluations, f.real(x); };
+  if (f.complex)
+    f_.complex = [this, &f](std::span<const std::complex<double>> x) {
+      return ++report_.evaluations, f.complex(x);
+    };
+  complex_ = static_cast<bool>(f.complex);
+
+  moves_.resize(theta.size());
+  std::size_t offset = 0;
+  for (const auto& block : blocks) {
+    double squares = 0, largest = 0;
+    const auto values = theta.subspan(offset, block.size());
+    for (const double x : values)
+      if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
+    for (const double x : values)
+      if (std::isfinite(x) && largest > 0) squares += x / largest * (x / largest);
+    const double scale = largest > 0 ? largest * std::sqrt(squares / static_cast<double>(block.size())) : 1;
+    for (std::size_t i = 0; i < block.size(); ++i) moves_[offset + i] = std::max(scale, std::abs(values[i]));
+    offsets_.push_back(offset);
+    scales_.push_back(scale);
+    offset += block.size();
+  }
+  report_.entries = theta.size();
+  report_.claim = options.claim.value_or(Precision::float64);
+  report_.mode = options.mode;
+  if (options.mode == CheckMode::automatic)
+    report_.mode = theta.size() <= kFullLimit ? CheckMode::full : CheckMode::sampled;
+  directional_ = report_.mode == CheckMode::directional;
+}
+
+std::size_t Check::planned_entries(const Block& block) const {
+  if (report_.mode == CheckMode::full) return block.size();
+  if (report_.mode == CheckMode::sampled)
+    return std::min(options_.entries, block.size() / block.strata()) * block.strata();
+  // A direction misses an error with probability 1/2 at most (state_power); a single entry needs no chance.
+  const auto directions = static_cast<std::size_t>(std::ceil(-std::log2(options_.miss)));
+  return std::min(block.size(), std::max<std::size_t>(1, directions));
+}
+
+void Check::plan() {
+  for (std::size_t b = 0; b < options_.blocks.size(); ++b) {
+    const auto& block = options_.blocks[b];
+    const std::size_t count = planned_entries(block);
+    std::vector<std::size_t> chosen(count);
+    const std::size_t strata = directional_ ? 1 : block.strata();
+    for (std::size_t s = 0, at = 0; s < strata; ++s) {
+      std::vector<std::size_t> stratum(directional_ ? count : block.size() / strata);
+      for (std::size_t i = 0; i < stratum.size(); ++i) stratum[i] = s * stratum.size() + i;
+      if (!directional_) random_.shuffle(std::span<std::size_t>(stratum));
+      for (std::size_t i = 0; i < count / strata; ++i) chosen[at++] = stratum[i];
+    }
+    random_.shuffle(std::span<std::size_t>(chosen));
+    for (std::size_t i = 0; i < count; ++i)
+      probes_.push_back({b, chosen[i], static_cast<double>(i) / static_cast<double>(count)});
+  }
+  std::stable_sort(probes_.begin(), probes_.end(),
+                   [](const Probe& a, const Probe& b) { return a.order < b.order; });
+  report_.planned = probes_.size();
+}
+
+double Check::timed_evaluation() {
+  const double before = seconds();
+  double value;
+  if (complex_) {
+    const std::vector<std::complex<double>> point(theta_.begin(), theta_.end());
+    value = f_.complex(point).real();
+  } else {
+    value = f_.real(theta_);
+  }
+  if (!std::isfinite(value)) report_.notes.push_back(fmt::format("f is not finite at theta ({})", value));
+  return seconds() - before;
+}
+
+CheckCost Check::predict() {
+  CheckCost cost;
+  cost.mode = report_.mode;
+  for (const auto& block : options_.blocks) cost.probes += planned_entries(block);
+  cost.evaluations = cost.probes * (complex_ ? kDraws : kRiddersCost);
+  if (f_.real) cost.evaluations += kNoiseCost;
+  if (f_.real && complex_) cost.evaluations += kRiddersCost * options_.blocks.size();
+  cost.seconds = timed_evaluation() * static_cast<double>(cost.evaluations);
+  return cost;
+}
+
+Direction Check::direction(const Probe& probe) {
+  if (!directional_) {
+    direction_ = {1.0};
+    return {offsets_[probe.block] + probe.index, direction_};
+  }
+  // Sign and size at random: errors of one size that cancel for +-1 do not cancel here.
+  Random random(options_.seed ^ (0x9e3779b97f4a7c15u * (probe.block + 1)) ^ (probe.index << 32));
+  direction_.resize(options_.blocks[probe.block].size());
+  for (double& v : direction_)
+    v = scales_[probe.block] * random.uniform(0.5, 1) * (random.uniform() < 0.5 ? -1 : 1);
+  return {offsets_[probe.block], direction_};
+}
+
+Derivative Check::differences(Direction v, double scale) {
+  return ridders(f_.real, theta_, v, scale, noise_);
+}
+
+Derivative Check::measure(const Probe& probe, int draws) {
+  const auto v = direction(probe);
+  if (complex_) return complex_step(f_.complex, theta_, v, random_, draws);
+  return differences(v, directional_ ? 1 : moves_[v.offset]);
+}
+
+Entry Check::entry(const Probe& probe) {
+  Entry e;
+  e.index = probe.index;
+  e.truth = measure(probe, kDraws);
+  const auto v = direction(probe);
+  if (!directional_) {
+    e.claimed = claimed_[v.offset];
+    if (!options_.claim_noise.empty()) e.claim_noise = options_.claim_noise[v.offset];
+    return e;
+  }
+  double squares = 0;  // of the rounding of the claimed entries, each by its own size
+  e.claimed = 0;
+  for (std::size_t i = 0; i < v.values.size(); ++i) {
+    const double claim = claimed_[v.offset + i];
+    e.claimed += claim * v.values[i];
+    const double noise = options_.claim_noise.empty() ? tolerance::kRounding * epsilon(report_.claim) * claim
+                                                      : options_.claim_noise[v.offset + i];
+    squares += std::pow(noise * v.values[i], 2);
+  }
+  e.claim_noise = 3 * std::sqrt(squares);
+  if (!std::isnan(e.truth.rounding))
+    e.claim_noise += tolerance::kMeasuredRounding * e.truth.rounding * epsilon(report_.claim) /
+                     epsilon(Precision::float64);
+  return e;
+}
+
+// The complex step sees through code that drops or conjugates the imaginary part (abs, real, a cast) as
+// little as a detached gradient does; a difference along a random direction of each block does see it.
+void Check::cross_check() {
+  for (std::size_t b = 0; b < options_.blocks.size(); ++b) {
+    std::vector<double> values(options_.blocks[b].size());
+    for (double& v : values) v = scales_[b] * random_.uniform(0.5, 1) * (random_.uniform() < 0.5 ? -1 : 1);
+    const Direction v{offsets_[b], values};
+    const auto exact = complex_step(f_.complex, theta_, v, random_, 4);
+    const auto numeric = differences(v, 1);
+    if (numeric.kink || std::abs(exact.value - numeric.value) <= exact.error + numeric.error) continue;
+    if (!std::isfinite(numeric.value)) continue;
+    complex_ = false;
+    report_.notes.push_back(
+        fmt::format("complex step and finite differences disagree in {} ({:.6g} against {:.6g} along a "
+                    "random direction): f drops "
+                    "the imaginary part somewhere (abs, real, a cast); finite differences were used",
+                    options_.blocks[b].name, exact.value, numeric.value));
+    return;
+  }
+}
+
+void Check::prepare_oracle() {
+  if (f_.real) {
+    noise_ = measure_noise(f_.real, theta_, moves_, random_);
+    if (!noise_.repeatable)
+      report_.notes.push_back(
+          fmt::format("f is not repeatable: two calls at theta differ by {:.1e}; fix its random source "
+                      "(dropout, shuffling)",
+                      noise_.sigma));
+    if (complex_) cross_check();
+  }
+  report_.oracle = complex_ ? "complex step" : "finite differences";
+}
+
+bool Check::measure_all() {
+  double reported = -1;
+  for (const auto& probe : probes_) {
+    const double now = seconds();
+    if (options_.progress && now - reported > 0.05) {
+      reported = now;
+      if (!options_.progress({"check", report_.checked, report_.planned, now, report_.predicted.seconds})) {
+        report_.notes.push_back(fmt::format("stopped after {} of {}", report_.checked, report_.planned));
+        return false;
+      }
+    }
+    if (options_.seconds > 0 && now > options_.seconds) {
+      report_.notes.push_back(fmt::format("out of time ({:.3g} s) after {} of {}", options_.seconds,
+                                          report_.checked, report_.planned));
+      return false;
+    }
+    entries_[probe.block].push_back(entry(probe));
+    ++report_.checked;
+  }
+  return true;
+}
+
+void Check::judge() {
+  double whole = 0;  // largest |gradient| x |parameter|: the part of f that a parameter accounts for
+  for (std::size_t b = 0; b < entries_.size(); ++b)
+    for (const auto& e : entries_[b])
+      if (std::isfinite(e.truth.value))
+        whole = std::max(whole, std::abs(e.truth.value) * (directional_ ? 1 : scales_[b]));
+  report_.blocks.clear();
+  gradient_scales_.clear();
+  for (std::size_t b = 0; b < entries_.size(); ++b) {
+    gradient_scales_.push_back(whole / (directional_ ? 1 : scales_[b]));
+    report_.blocks.push_back(
+        compare_block(options_.blocks[b], entries_[b], report_.claim, gradient_scales_[b], directional_));
+    if (entries_[b].empty()) report_.blocks.back().note = "not reached";
+  }
+}
+
+// Before an entry is accused: more draws, other steps, the other oracle, the Taylor remainder. Where they
+// contradict each other the bar is widened to hold them all.
+void Check::confirm(Probe probe, Entry& e) {
+  auto truth = measure(probe, kSecondDraws);
+  const auto v = direction(probe);
+  const double scale = directional_ ? 1 : moves_[v.offset];
+  if (!complex_) truth.error = std::max(truth.error, e.truth.error);
+  if (f_.real) {
+    const auto other = differences(v, complex_ ? scale : 0.37 * scale);
+    const double apart = std::abs(other.value - truth.value);
+    if (other.kink || !(apart <= other.error + truth.error)) {
+      truth.kink = other.kink;
+      if (std::isfinite(other.value)) truth.error = std::max(truth.error, apart + other.error);
+      if (!other.kink)
+        report_.notes.push_back(fmt::format("{}: two oracles disagree ({:.6g} and {:.6g})",
+                                            options_.blocks[probe.block].entry(probe.index), truth.value,
+                                            other.value));
+    }
+    const auto taylor = taylor_slope(f_.real, theta_, v, e.claimed, scale, noise_);
+    const double gap = std::abs(e.claimed - truth.value);
+    if (gap - truth.error > 4 * taylor.bound) {
+      truth.error = gap;
+      report_.notes.push_back(fmt::format("{}: the Taylor remainder contradicts the {}",
+                                          options_.blocks[probe.block].entry(probe.index), report_.oracle));
+    }
+    if (std::isnan(report_.taylor.slope)) report_.taylor = taylor;
+  }
+  e.truth = truth;
+}
+
+// Returns whether anything was looked at. Worst first, until the worst are confirmed.
+bool Check::second_look(std::size_t block) {
+  std::vector<Entry*> suspects;
+  for (auto& e : entries_[block])
+    if (std::isfinite(e.claimed) && e.gap > e.certain) suspects.push_back(&e);
+  std::sort(suspects.begin(), suspects.end(),
+            [](const Entry* a, const Entry* b) { return a->gap / a->allowed > b->gap / b->allowed; });
+  for (std::size_t i = 0; i < suspects.size(); ++i) {
+    if (i >= kSecondLooks && i % kSecondLooks == 0) {
+      const bool confirmed = compare_block(options_.blocks[block], entries_[block], report_.claim,
+                                           gradient_scales_[block], directional_)
+                                     .verdict == Verdict::differs &&
+                             suspects[0]->verdict == Verdict::differs;
+      if (confirmed) break;
+    }
+    confirm({block, suspects[i]->index, 0}, *suspects[i]);
+  }
+  return !suspects.empty();
+}
+
+void Check::state_power() {
+  if (report_.mode == CheckMode::full) return;
+  if (directional_) {
+    double seen = 0;
+    for (std::size_t b = 0; b < entries_.size(); ++b)
+      for (const auto& e : entries_[b]) seen = std::max(seen, 4 * e.allowed / scales_[b]);
+    report_.power = fmt::format(
+        "an error of a block is missed with probability {:.0e} at most, if it reaches {:.1e} in one entry",
+        options_.miss, seen);
+    return;
+  }
+  std::size_t least = options_.entries;
+  bool all = true;
+  for (const auto& block : options_.blocks) {
+    const std::size_t stratum = block.size() / block.strata();
+    all = all && stratum <= options_.entries;
+  }
+  if (all) return;
+  report_.power = fmt::format(
+      "{} entries of each block and gate: a fault in {:.2g} % of them is missed with probability 5 %, in one "
+      "entry alone "
+      "it is likely missed",
+      least, 100 * (1 - std::pow(0.05, 1 / static_cast<double>(least))));
+}
+
+void Check::sum_up() {
+  report_.verdict = overall(report_.blocks);
+  if (report_.verdict == Verdict::agrees && report_.checked < report_.planned) {
+    report_.verdict = Verdict::cannot_tell;
+    report_.notes.push_back("what was reached agrees");
+  }
+  state_power();
+  const auto rank = [](const BlockResult& b) {
+    return b.verdict == Verdict::differs ? 0 : b.verdict == Verdict::cannot_tell ? 1 : 2;
+  };
+  std::stable_sort(report_.blocks.begin(), report_.blocks.end(),
+                   [&](const BlockResult& a, const BlockResult& b) {
+                     if (rank(a) != rank(b)) return rank(a) < rank(b);
+                     return a.relative_gap() > b.relative_gap();
+                   });
+  report_.seconds = seconds();
+}
+
+CheckReport Check::run() {
+  report_.predicted = predict();
+  plan();
+  entries_.resize(options_.blocks.size());
+  prepare_oracle();
+  measure_all();
+  judge();
+  bool looked = false;
+  for (std::size_t b = 0; b < entries_.size(); ++b) looked = second_look(b) || looked;
+  if (looked) judge();
+  sum_up();
+  return std::move(report_);
+}
+
+}  // namespace
+
+std::string_view name(CheckMode mode) {
+  switch (mode) {
+    case CheckMode::automatic:
+      return "automatic";
+    case CheckMode::full:
+      return "full";
+    case CheckMode::sampled:
+      return "sampled";
+    case CheckMode::directional:
+      return "directional";
+  }
+  return "";
+}
+
+CheckCost predict_cost(const Objective& f, std::span<const double> theta, const CheckOptions& options) {
+  return Check(f, theta, theta, options).predict();
+}
+
+CheckReport check_gradient(const Objective& f, std::span<const double> theta, std::span<const double> claimed,
+                           const CheckOptions& options) {
+  return Check(f, theta, claimed, options).run();
+}
+
+}  // namespace retrograde
