@@ -147,7 +147,7 @@ inline double worst_gap(const Case& c, const Bptt& bptt = full()) {
     const double gap = relative_gap(a, n);
     worst = gap <= worst ? worst : gap;
   };
-  for (const Block& block : c.network.parameters().blocks()) {
+  for (const ParamBlock& block : c.network.parameters().blocks()) {
     const auto slice = claimed.parameters.slice(block);
     std::vector<double> truth;
     for (Complex& p : net.parameters().slice(block)) {

@@ -14,7 +14,7 @@
 
 namespace retrograde {
 
-struct Block {
+struct ParamBlock {
   std::string name;
   std::vector<std::size_t> shape;
   std::size_t offset = 0;  // into the flat buffer
@@ -30,13 +30,13 @@ class Blocks {
     blocks_.push_back({std::move(name), std::move(shape), size_, size});
     size_ += size;
   }
-  const Block* find(std::string_view name) const {
+  const ParamBlock* find(std::string_view name) const {
     const auto it =
-        std::find_if(blocks_.begin(), blocks_.end(), [&](const Block& b) { return b.name == name; });
+        std::find_if(blocks_.begin(), blocks_.end(), [&](const ParamBlock& b) { return b.name == name; });
     return it == blocks_.end() ? nullptr : &*it;
   }
-  const Block& at(std::string_view name) const {
-    if (const Block* block = find(name)) return *block;
+  const ParamBlock& at(std::string_view name) const {
+    if (const ParamBlock* block = find(name)) return *block;
     throw UsageError("there is no parameter \"{}\"", name);
   }
   std::size_t size() const { return size_; }
@@ -44,7 +44,7 @@ class Blocks {
   auto end() const { return blocks_.end(); }
 
  private:
-  std::vector<Block> blocks_;
+  std::vector<ParamBlock> blocks_;
   std::size_t size_ = 0;
 };
 
@@ -59,11 +59,11 @@ class Params {
   std::span<const T> flat() const { return values_; }
   std::span<T> operator[](std::string_view name) { return slice(blocks_.at(name)); }
   std::span<const T> operator[](std::string_view name) const { return slice(blocks_.at(name)); }
-  std::span<T> slice(const Block& block) { return flat().subspan(block.offset, block.size); }
-  std::span<const T> slice(const Block& block) const { return flat().subspan(block.offset, block.size); }
+  std::span<T> slice(const ParamBlock& block) { return flat().subspan(block.offset, block.size); }
+  std::span<const T> slice(const ParamBlock& block) const { return flat().subspan(block.offset, block.size); }
   // Null where there is no such block (a network without biases, for one).
   T* find(std::string_view name) {
-    const Block* block = blocks_.find(name);
+    const ParamBlock* block = blocks_.find(name);
     return block ? values_.data() + block->offset : nullptr;
   }
   const T* find(std::string_view name) const { return const_cast<Params*>(this)->find(name); }
