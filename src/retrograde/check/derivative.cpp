@@ -130,20 +130,32 @@ class JumpFinder {
   int have_ = 0;
 };
 
+// The differences at smaller steps than the best entry needed may not contradict it by more than their noise
+// and their own truncation, which falls as h^2 from the row of that entry.
+void contradict(Window& best, std::span<const Difference> rows) {
+  const double first = std::abs(rows[0].central - best.value);
+  for (const auto& row : rows.subspan(1)) {
+    const double truncation = first * std::pow(row.step / rows[0].step, 2);
+    const double apart = std::abs(row.central - best.value) - row.noise - truncation;
+    if (apart > best.error) best.error = 2 * apart + best.error;
+  }
+}
+
 // Ridders' table over one window of steps, each entry with truncation (the difference from its neighbours)
 // and noise (carried through the extrapolation with worst signs).
 std::optional<Window> window(Line& line, double h) {
   std::array<double, kRows> value{}, noise{}, doubt{};
+  std::array<Difference, kRows> seen{};
   Window best;
   JumpFinder jumps;
-  int rows = 0;
+  int rows = 0, best_row = 0;
   for (int i = 0; i < kRows; ++i, h /= kRatio) {
     const auto d = difference(line, h);
     if (!d) {
       if (rows > 0) break;
       continue;
     }
-    best.last = *d;
+    best.last = seen[static_cast<std::size_t>(rows)] = *d;
     best.jump = jumps.add(*d);
     best.jump_noise = jumps.noise();
     best.flat = best.flat && std::abs(d->central) <= d->noise && std::abs(d->apart) <= d->apart_noise;
@@ -164,6 +176,7 @@ std::optional<Window> window(Line& line, double h) {
         best.value = better;
         best.error = 2 * next_doubt + next_noise;
         best.noise = next_noise;
+        best_row = rows;
       }
       next = better;
     }
@@ -172,7 +185,7 @@ std::optional<Window> window(Line& line, double h) {
     noise[at] = next_noise;
     doubt[at] = next_doubt;
     ++rows;
-    const bool enough = best.error <= 1e-10 * std::abs(best.value) || d->noise > best.error;
+    const bool enough = best.error <= 1e-10 * std::abs(best.value) && d->noise > best.error;
     if ((rows > 3 && enough) || (rows > 2 && best.flat)) break;
   }
   if (rows < 2 || !std::isfinite(best.value)) return std::nullopt;
@@ -182,6 +195,8 @@ std::optional<Window> window(Line& line, double h) {
     best.error = best.noise = 2 * best.last.noise;
   }
   best.error += std::abs(best.jump);
+  contradict(best, std::span(seen).subspan(static_cast<std::size_t>(best_row),
+                                           static_cast<std::size_t>(rows - best_row)));
   return best;
 }
 
@@ -224,10 +239,10 @@ double edge_jump(Line& line) {
 void shrink(Line& line, double h, Window& best) {
   for (int i = 0; i < 60; ++i, h /= kWindowSpan) {
     if (const auto next = window(line, h)) {
-      if (next->jump_noise > std::abs(best.jump) / 2 && best.jump != 0)
-        return;  // a kink that is no longer visible
-      if (!overlap(*next, best) || next->error < best.error) best = *next;
-      if (next->last.noise > std::max(best.error, 1e-3 * std::abs(best.value))) return;
+      const bool blind = best.jump != 0 && next->jump_noise > std::abs(best.jump) / 2;  // to that kink
+      if (!overlap(*next, best) || (!blind && next->error < best.error)) best = *next;
+      const double noise = line.noise(line.origin()) / next->last.step;
+      if (noise > std::max(best.error, 1e-3 * std::abs(best.value))) return;
     }
   }
 }
@@ -237,7 +252,13 @@ void shrink(Line& line, double h, Window& best) {
 double roughness(const std::function<double(int)>& values) {
   constexpr int kPoints = 9;
   std::array<double, kPoints> table{};
-  for (int k = 0; k < kPoints; ++k) table[static_cast<std::size_t>(k)] = values(k);
+  double largest = 0;
+  for (int k = 0; k < kPoints; ++k) {
+    table[static_cast<std::size_t>(k)] = values(k);
+    largest = std::max(largest, std::abs(table[static_cast<std::size_t>(k)]));
+  }
+  if (largest == 0) return 0;
+  for (double& t : table) t /= largest;  // the squares of 1e-200 must not vanish
   double sigma[6] = {}, gamma = 1;
   for (int order = 1; order <= 5; ++order) {
     gamma *= order / (2.0 * (2 * order - 1));  // (k!)^2 / (2k)!
@@ -251,7 +272,7 @@ double roughness(const std::function<double(int)>& values) {
     if (!std::isfinite(sigma[order])) return -1;
   }
   const bool smooth = sigma[3] > 16 * sigma[5] && sigma[3] > sigma[4] && sigma[4] > sigma[5];
-  return smooth ? -1 : std::max({sigma[3], sigma[4], sigma[5]});
+  return smooth ? -1 : largest * std::max({sigma[3], sigma[4], sigma[5]});
 }
 
 }  // namespace
@@ -270,8 +291,11 @@ Derivative ridders(const RealFunction& f, std::span<const double> x, Direction v
   // see (a kink close by, a wave shorter than the step) shows here.
   bool contradicted = !started || best.error > 1e-6 * std::abs(best.value) || best.jump != 0;
   double probe_apart = 0;
-  const double probe_step = line.noise(line.origin()) / (1e-3 * std::abs(best.value));
-  if (!contradicted && probe_step < best.last.step / 8) {
+  double probe_step = kInfinity;
+  for (const double precision : {1e-3, 3e-2, 3e-1})
+    if (probe_step > best.last.step / 4)
+      probe_step = line.noise(line.origin()) / (precision * std::abs(best.value));
+  if (!contradicted && probe_step <= best.last.step / 4) {
     if (const auto d = difference(line, probe_step)) {
       const double smooth = 2 * std::abs(best.last.apart) * probe_step / best.last.step;
       if (std::abs(d->apart) > d->apart_noise + smooth) probe_apart = std::abs(d->apart);
@@ -287,7 +311,9 @@ Derivative ridders(const RealFunction& f, std::span<const double> x, Direction v
 
   result.value = std::isfinite(best.error) ? best.value : std::numeric_limits<double>::quiet_NaN();
   result.kink = best.jump != 0;
-  result.error = best.error;
+  // A bar that is no small part of the value is made of few entries that noise or a kink spoils.
+  const bool poor = best.jump == 0 && best.error > 1e-3 * std::abs(best.value);
+  result.error = poor ? 4 * best.error : best.error;
   if (probe_apart > 0 && !result.kink && best.last.step > probe_step) {
     result.kink = true;
     result.error += probe_apart;
@@ -313,19 +339,25 @@ FunctionNoise measure_noise(const RealFunction& f, std::span<const double> x, st
   // Spacings from the last bits upwards. Once f is smooth there is nothing more to learn: coarser spacings
   // would take a steep function for noise. Wide ones count only if all before were silent (a single-precision
   // inside). A kink close to x lies on one side of it, noise on both.
+  bool single = true;
   for (int exponent = -48; exponent <= -8 && (exponent <= -20 || noise.sigma == 0); exponent += 4) {
     double sigma = kInfinity;
     for (const double side : {1.0, -1.0}) {
       const auto values = [&](int k) {
         const double t = side * std::ldexp(k + 1, exponent);
         for (std::size_t i = 0; i < x.size(); ++i) point[i] = x[i] + t * v[i];
-        return f(point);
+        const double value = f(point);
+        single = single && static_cast<double>(static_cast<float>(value)) == value;
+        return value;
       };
       sigma = std::min(sigma, roughness(values));
     }
     if (!(sigma >= 0)) break;
     noise.sigma = std::max(noise.sigma, sigma);
   }
+  // Where f stays on one number nothing rough is seen; that it only takes float32 values is.
+  if (single)
+    noise.sigma = std::max(noise.sigma, std::abs(origin) * std::numeric_limits<float>::epsilon() / 4);
   return noise;
 }
 
