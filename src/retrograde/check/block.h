@@ -10,7 +10,7 @@ namespace retrograde {
 
 struct Block {
   std::string name;
-  std::vector<std::size_t> shape;    // row-major; empty is a scalar
+  std::vector<std::size_t> shape{};  // row-major; empty is a scalar
   std::vector<std::string> axes{};   // a word for each axis: {"unit", "input"}; empty: plain indices
   std::vector<std::string> gates{};  // the first axis is gates x units, gate by gate: {"i", "f", "g", "o"}
 
