@@ -126,7 +126,8 @@ TensorFile read_safetensors(const ByteSource& source, NonFinite non_finite) {
   std::string text(static_cast<std::size_t>(length), '\0');
   source.read(prefix.size(), std::as_writable_bytes(std::span(text)));
   if (!text.starts_with('{')) damaged(source, "its header does not begin with {");
-  const Json header = parse_json(text, fmt::format("{}: damaged or no .safetensors file: its header", source.name()), 3);
+  const Json header =
+      parse_json(text, fmt::format("{}: damaged or no .safetensors file: its header", source.name()), 3);
 
   TensorFile content;
   std::vector<Entry> entries;
