@@ -1,0 +1,68 @@
+// Where the user's arrays stand in the canonical problem: a parameter array is one or more pieces, each one
+// canonical matrix or vector (layer, kind, gate) seen through strides, which covers stored transposes,
+// concatenated [h,x], stacked gates in any order and biases kept as a row of a matrix.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "retrograde/doctor/network.h"
+#include "retrograde/doctor/plan.h"
+
+namespace retrograde::doctor {
+
+enum class Kind : unsigned char { W, U, b, b2, V, c, dx, dh0, dc0 };
+
+struct Piece {
+  Kind kind = Kind::W;
+  int layer = 0, gate = 0;
+  int rows = 0, cols = 0;
+  std::size_t base = 0, row_stride = 0, col_stride = 0;  // canonical (r,c) -> index in the user's array
+};
+
+// One of the user's parameter arrays with its claimed gradient.
+struct Block {
+  std::string parameter, gradient;
+  std::vector<std::size_t> shape;
+  Real value, claim;
+  Real numeric;  // the user's own numeric gradient, if given
+  std::vector<Piece> pieces;
+  bool claim_transposed = false;  // the claim's shape is the transpose of the parameter's
+};
+
+Real gather(const Piece& piece, const Real& array);
+void scatter(const Piece& piece, const Real& canonical, Real& array);
+
+// What a plan makes of a problem, everything that block gradients are made of.
+struct Evaluation {
+  Real dy;  // [T,B,O] as it enters dV and dc
+  Real up;  // [T,B,H]
+  std::vector<Deltas> deltas;
+  std::vector<int> reset_form;  // per layer, as the plan has it
+};
+
+class Engine {
+ public:
+  explicit Engine(const Problem& problem, Rounding* rounding = nullptr);
+  const Problem& problem() const { return problem_; }
+  const std::vector<Tape>& tapes() const { return tapes_; }
+  const Real& outputs() const { return z_; }
+  // Layers below `lowest` are left out.
+  Evaluation evaluate(const Plan& plan, int lowest = 0) const;
+  // The right product of a piece, before any block mistake.
+  Product right_product(const Piece& piece, int reset_form = -1) const;
+  // Rows [from, to) of a piece's gradient made by `product`, canonical row-major.
+  Real gradient(const Piece& piece, const Product& product, const Evaluation& e, int from = 0,
+                int to = -1) const;
+  Real gradient(const Piece& piece, const Evaluation& e) const {
+    return gradient(piece, right_product(piece, e.reset_form[static_cast<std::size_t>(piece.layer)]), e);
+  }
+
+ private:
+  const Problem& problem_;
+  Rounding* rounding_;
+  std::vector<Tape> tapes_;
+  Real z_;
+};
+
+}  // namespace retrograde::doctor

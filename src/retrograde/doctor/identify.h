@@ -1,0 +1,35 @@
+// Which network is it? Every reading of the arrays that their shapes allow is tried against the loss value,
+// the outputs, or the gradient blocks that already agree.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "retrograde/doctor/mistake.h"
+#include "retrograde/doctor/roles.h"
+
+namespace retrograde::doctor {
+
+// One reading of the case, with what speaks for it.
+struct Hypothesis {
+  Problem problem;
+  std::vector<Block> blocks;  // parameters, then claimed state gradients, with their pieces
+  Words words;
+  double loss_gap = -1;  // relative; -1: no loss given, or it is not reproduced
+  double outputs_gap = -1;
+  double given_loss = 0;
+  double agreement = 0;      // share of the claim's blocks that the right gradient reproduces
+  bool scale_known = false;  // the reduction is known from the loss; else it is read off the gradient
+  double doubt = 0;
+  std::string layout;  // "weights [in, out], arrays (batch, time, features)"
+};
+
+// The likeliest first; empty if no reading is possible.
+std::vector<Hypothesis> identify(const Roles& roles, const Hints& hints,
+                                 std::chrono::steady_clock::time_point deadline);
+
+// "an Elman network, tanh, linear head, half the summed squared error over every step"
+std::string describe(const Hypothesis& h);
+
+}  // namespace retrograde::doctor

@@ -1,0 +1,172 @@
+// Family "head", and "upstream" mistakes: the loss's and the head's own derivative, and how the outputs'
+// errors enter the sweep. The former show in the head's blocks, the latter only below them.
+#include <fmt/format.h>
+
+#include "retrograde/doctor/mistake.h"
+
+namespace retrograde::doctor {
+
+namespace {
+
+using Patch = std::function<void(HeadPlan&)>;
+
+class Adder {
+ public:
+  explicit Adder(Mistakes& to) : to_(to) {}
+  void add(const char* name, std::string where, std::string sentence, std::string fix, std::string yours,
+           double weight, int entry, Patch patch) {
+    Mistake m{name,
+              std::move(where),
+              std::move(sentence),
+              std::move(fix),
+              std::move(yours),
+              -1,
+              weight,
+              {entry},
+              {},
+              ""};
+    m.patch = [patch = std::move(patch)](Plan& plan) { patch(plan.head); };
+    to_.push_back(std::move(m));
+  }
+
+ private:
+  Mistakes& to_;
+};
+
+enum Entry { kLoss = -1000, kSlope, kUp, kMatrix, kInject };
+
+void add_loss(const Problem& problem, Adder& to) {
+  const Network& net = problem.net;
+  const std::string right =
+      net.loss == Loss::softmax_cross_entropy ? "dy = softmax(y) - target" : "dy = y - target";
+  for (Loss other : {Loss::squared, Loss::absolute, Loss::huber, Loss::binary_cross_entropy,
+                     Loss::softmax_cross_entropy}) {
+    if (other == net.loss || net.loss == Loss::upstream) continue;
+    if (other == Loss::binary_cross_entropy && net.head_activation != Activation::sigmoid) continue;
+    if (other == Loss::softmax_cross_entropy && problem.O < 2) continue;
+    to.add("loss-and-gradient-disagree", "the loss's derivative",
+           fmt::format("the gradient is the {}'s, but the loss is the {}", name(other), name(net.loss)),
+           right, "", 0.08, kLoss, [other](HeadPlan& h) { h.loss = other; });
+  }
+  if (net.loss == Loss::softmax_cross_entropy) {
+    to.add("softmax-diagonal", "softmax",
+           "only the diagonal of softmax's Jacobian is used: p (1 - p) at the target", right,
+           "-target * (1 - p)", 0.03, kLoss, [](HeadPlan& h) { h.softmax = 2; });
+    to.add("softmax-diagonal", "softmax", "the error p - target is multiplied by p (1 - p) once more", right,
+           "(p - target) * p * (1 - p)", 0.03, kLoss, [](HeadPlan& h) { h.softmax = 3; });
+    to.add("softmax-applied-twice", "softmax", "softmax is applied to what is already a softmax", right,
+           "softmax(p) - target", 0.03, kLoss, [](HeadPlan& h) { h.softmax = 4; });
+    to.add("loss-and-gradient-disagree", "softmax", "the target is not subtracted from the probabilities",
+           right, "dy = p", 0.06, kLoss, [](HeadPlan& h) { h.softmax = 1; });
+  } else if (net.head_activation == Activation::softmax) {
+    to.add("softmax-diagonal", "softmax", "only the diagonal of softmax's Jacobian is used",
+           "dz = p * (dp - sum(dp * p))", "dp * p * (1 - p)", 0.03, kLoss,
+           [](HeadPlan& h) { h.softmax = 2; });
+    to.add("derivative-missing", "softmax", "softmax's derivative is left out", "dz = p * (dp - sum(dp * p))",
+           "dp", 0.04, kLoss, [](HeadPlan& h) { h.softmax = 1; });
+  }
+}
+
+void add_slope(const Problem& problem, Adder& to) {
+  const Activation f = problem.net.head_activation;
+  if (f == Activation::identity || f == Activation::softmax || !problem.net.head) return;
+  struct Form {
+    Fn fn;
+    const char *name, *text;
+    double weight;
+  };
+  const bool fused = problem.net.loss == Loss::binary_cross_entropy;
+  const std::string fix = fused ? "dy = p - target" : fmt::format("dy = (y - target) * {}'(z_out)", name(f));
+  constexpr Form forms[] = {
+      {Fn::one, "derivative-missing", "leaves out the derivative of the output's activation", 0.02},
+      {Fn::slope_at_state, "derivative-at-state", "takes the output's derivative at the activated value",
+       0.03},
+      {Fn::slope_of_value, "derivative-at-preactivation",
+       "puts the output's pre-activation into the formula for the activated value", 0.03},
+      {Fn::activation, "activation-for-derivative",
+       "multiplies by the activation, where its derivative is due", 0.06},
+      {Fn::slope_squared, "double-activation", "multiplies by the output activation's derivative twice",
+       0.06}};
+  for (const Form& form : forms) {
+    if (fused && form.fn == Fn::slope_squared) continue;
+    if (fused) {
+      // (p - t) / (p (1-p)) without p (1-p), and p - t multiplied by it.
+      if (form.fn == Fn::one)
+        to.add("derivative-missing", "the output",
+               "the loss's derivative by the probability is not multiplied by the sigmoid's", fix, "", 0.04,
+               kSlope, [](HeadPlan& h) { h.slope = Fn::one; });
+      continue;
+    }
+    to.add(form.name, "the output", fmt::format("the output's error {}", form.text), fix, "", form.weight,
+           kSlope, [fn = form.fn](HeadPlan& h) { h.slope = fn; });
+    to.add(form.name, "the way from the output to the state",
+           fmt::format("on the way up to the state (not in the head's own gradient) the error {}", form.text),
+           fix, "", form.weight + 0.03, kUp, [fn = form.fn](HeadPlan& h) { h.slope_up = fn; });
+  }
+  if (fused)
+    to.add("double-activation", "the output",
+           "p - target is the whole derivative; it is multiplied by p (1 - p) once more", fix,
+           "(p - target) * p * (1 - p)", 0.03, kLoss, [](HeadPlan& h) { h.loss = Loss::squared; });
+}
+
+}  // namespace
+
+Mistakes head_mistakes(const Problem& problem, const Words&) {
+  Mistakes all, out;
+  Adder adder(all);
+  if (problem.net.loss != Loss::upstream) {
+    add_loss(problem, adder);
+    add_slope(problem, adder);
+  }
+  for (Mistake& m : all)
+    if (m.entries.front() != kUp) out.push_back(std::move(m));
+  return out;
+}
+
+void add_upstream_mistakes(const Problem& problem, const Words& words, Mistakes& to) {
+  using Inject = HeadPlan::Inject;
+  Mistakes slopes;
+  Adder slope_adder(slopes), adder(to);
+  add_slope(problem, slope_adder);
+  for (Mistake& m : slopes)
+    if (m.entries.front() == kUp) to.push_back(std::move(m));
+  const std::string fix = fmt::format("dh[t] += {}", words.back_V("dy[t]"));
+  if (problem.net.head) {
+    if (problem.O == problem.H())
+      adder.add("head-not-transposed", "the way from the output to the state",
+                "the output's error goes back through the head as the forward uses it, not its transpose",
+                fix, words.back_V("dy[t]", false), 0.01, kMatrix, [](HeadPlan& h) { h.transposed = true; });
+    if (problem.O == problem.H())
+      adder.add("upstream-missing", "the way from the output to the state",
+                "the output's error reaches the state without the head's matrix", fix, "dy[t]", 0.05, kMatrix,
+                [](HeadPlan& h) { h.identity = true; });
+  }
+  adder.add("upstream-missing", "dh", "the outputs' errors never reach the state", fix, "", 0.05, kInject,
+            [](HeadPlan& h) { h.inject = Inject::none; });
+  if (problem.T < 2) return;
+  const char* wrong = "output-gradient-at-wrong-step";
+  if (problem.net.last_output) {
+    adder.add(wrong, "dh", "the output belongs to the last step, but its error is sent in at step 0",
+              "send dy in at t = T-1", "", 0.02, kInject, [](HeadPlan& h) { h.inject = Inject::first; });
+    adder.add(wrong, "dh", "the output belongs to the last step, but its error is added at every step",
+              "add dy at t = T-1 alone", "", 0.03, kInject,
+              [](HeadPlan& h) { h.inject = Inject::everywhere; });
+    adder.add(wrong, "dh", "the output's error is sent in one step early", "send dy in at t = T-1", "", 0.05,
+              kInject, [](HeadPlan& h) { h.shift = 1; });
+    return;
+  }
+  adder.add(wrong, "dh", "every step gets the previous step's output error", fix, "dy[t-1]", 0.05, kInject,
+            [](HeadPlan& h) { h.shift = -1; });
+  adder.add(wrong, "dh", "every step gets the next step's output error", fix, "dy[t+1]", 0.05, kInject,
+            [](HeadPlan& h) { h.shift = 1; });
+  adder.add(wrong, "dh", "all outputs' errors are sent in at the last step", fix, "", 0.07, kInject,
+            [](HeadPlan& h) { h.inject = Inject::last; });
+  adder.add(wrong, "dh", "all outputs' errors are sent in at step 0", fix, "", 0.08, kInject,
+            [](HeadPlan& h) { h.inject = Inject::first; });
+  adder.add("upstream-missing", "dh", "only the last step's output error reaches the state", fix, "", 0.04,
+            kInject, [](HeadPlan& h) { h.inject = Inject::last_only; });
+  adder.add(wrong, "dh", "the sum of all outputs' errors is added at every step", fix, "", 0.08, kInject,
+            [](HeadPlan& h) { h.inject = Inject::everywhere; });
+}
+
+}  // namespace retrograde::doctor

@@ -1,0 +1,79 @@
+// Families "time" and "truncation" of the sweep: which steps it visits and how far an error is taken back.
+#include <fmt/format.h>
+
+#include "retrograde/doctor/mistake.h"
+
+namespace retrograde::doctor {
+
+void add_time_mistakes(const Problem& problem, const Words&, Mistakes& to) {
+  const int T = problem.T;
+  for (std::size_t l = 0; l < problem.layers.size(); ++l) {
+    auto add = [&](const char* name, std::string where, std::string sentence, std::string fix, double weight,
+                   int entry, std::function<void(LayerPlan&)> patch) {
+      Mistake m{name,
+                std::move(where),
+                std::move(sentence),
+                std::move(fix),
+                "",
+                static_cast<int>(l),
+                weight,
+                {static_cast<int>(1000 * l) + entry},
+                {},
+                ""};
+      m.patch = [l, patch = std::move(patch)](Plan& plan) { patch(plan.layers[l]); };
+      to.push_back(std::move(m));
+    };
+    const std::string loop = "for t in reversed(range(T))";
+    for (int k = 1; k <= std::min(3, T - 1); ++k) {
+      add("first-step-skipped", "the loop back through time",
+          k == 1 ? "the loop stops before step 0" : fmt::format("the loop stops before step {}", k - 1), loop,
+          0.03 * k, 990, [k](LayerPlan& p) { p.first = k; });
+      add("last-step-skipped", "the loop back through time",
+          k == 1 ? "the loop starts one step too early: step T-1 is left out"
+                 : fmt::format("the loop leaves out the last {} steps", k),
+          loop, 0.03 * k, 991, [k](LayerPlan& p) { p.last = k; });
+    }
+    if (problem.B < T)
+      add("batch-for-time", "the loop back through time",
+          "the loop runs over the batch size instead of the number of steps", loop, 0.05, 991,
+          [k = T - problem.B](LayerPlan& p) { p.last = k; });
+    if (problem.B < T)
+      add("batch-for-time", "the loop back through time",
+          "the loop counts as many steps as the batch has rows", loop, 0.06, 990,
+          [k = T - problem.B](LayerPlan& p) { p.first = k; });
+    for (int reach = 1; reach < T - 1; ++reach)
+      add("truncated", "the sweep",
+          fmt::format("each output's error goes back through its own step and {} earlier one{} only", reach,
+                      reach == 1 ? "" : "s"),
+          "carry the error to step 0, or judge it as a truncated gradient", 0.03 + 0.001 * reach, 992,
+          [reach](LayerPlan& p) { p.reach = reach; });
+    for (int reach = 1; reach < T; ++reach)
+      add("window-on-last-output-only", "the sweep",
+          fmt::format(
+              "only the last output's error is taken back ({} step{}); the others stay at their own step",
+              reach, reach == 1 ? "" : "s"),
+          "take every output's error back", 0.08 + 0.002 * reach, 992, [reach](LayerPlan& p) {
+            p.reach = reach;
+            p.window_last_only = true;
+          });
+    for (int k = 2; k < T; ++k)
+      for (int from_end = 0; from_end < (T % k ? 2 : 1); ++from_end)
+        add("truncated", "the sweep",
+            fmt::format("the error is cut every {} steps{} (chunks)", k,
+                        from_end ? ", counted from the end" : ""),
+            "carry the error across the cut, or judge it as a truncated gradient", 0.05 + 0.002 * k, 993,
+            [k, o = from_end ? T % k : 0](LayerPlan& p) {
+              p.chunk = k;
+              p.chunk_offset = o;
+            });
+    if (problem.net.cell == Cell::lstm)
+      for (int k = 2; k < T; ++k)
+        add("truncated", "the sweep", fmt::format("dh is cut every {} steps while dc is carried on", k),
+            "cut both or none", 0.12, 993, [k](LayerPlan& p) {
+              p.chunk = k;
+              p.cut_c = false;
+            });
+  }
+}
+
+}  // namespace retrograde::doctor

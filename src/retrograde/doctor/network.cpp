@@ -1,0 +1,105 @@
+#include "retrograde/doctor/network.h"
+
+#include <cmath>
+
+namespace retrograde::doctor {
+
+namespace {
+constexpr double kLeak = 0.01;
+double sigmoid(double z) { return z >= 0 ? 1 / (1 + std::exp(-z)) : std::exp(z) / (1 + std::exp(z)); }
+}  // namespace
+
+int gate_count(Cell cell) { return cell == Cell::elman ? 1 : cell == Cell::lstm ? 4 : 3; }
+
+std::string_view name(Cell cell) {
+  return cell == Cell::elman ? "Elman network" : cell == Cell::lstm ? "LSTM" : "GRU";
+}
+
+std::string_view name(Activation f) {
+  constexpr std::string_view names[] = {"tanh",     "relu",     "leaky relu", "elu",      "sigmoid",
+                                        "softsign", "softplus", "sin",        "identity", "softmax"};
+  return names[static_cast<int>(f)];
+}
+
+std::string_view name(Loss loss) {
+  constexpr std::string_view names[] = {"squared error",        "absolute error",
+                                        "Huber loss",           "softmax cross entropy",
+                                        "binary cross entropy", "given upstream gradient"};
+  return names[static_cast<int>(loss)];
+}
+
+std::string_view gate_name(Cell cell, int gate) {
+  constexpr std::string_view lstm[] = {"i", "f", "g", "o"}, gru[] = {"r", "z", "n"};
+  return cell == Cell::elman ? std::string_view() : cell == Cell::lstm ? lstm[gate] : gru[gate];
+}
+
+double value(Activation f, double z) {
+  switch (f) {
+    case Activation::tanh:
+      return std::tanh(z);
+    case Activation::relu:
+      return z > 0 ? z : 0;
+    case Activation::leaky_relu:
+      return z > 0 ? z : kLeak * z;
+    case Activation::elu:
+      return z > 0 ? z : std::expm1(z);
+    case Activation::sigmoid:
+      return sigmoid(z);
+    case Activation::softsign:
+      return z / (1 + std::abs(z));
+    case Activation::softplus:
+      return z > 0 ? z + std::log1p(std::exp(-z)) : std::log1p(std::exp(z));
+    case Activation::sin:
+      return std::sin(z);
+    case Activation::identity:
+    case Activation::softmax:
+      return z;
+  }
+  return z;
+}
+
+double slope(Activation f, double z) {
+  switch (f) {
+    case Activation::tanh: {
+      const double a = std::tanh(z);
+      return (1 - a) * (1 + a);
+    }
+    case Activation::relu:
+      return z > 0 ? 1 : 0;
+    case Activation::leaky_relu:
+      return z > 0 ? 1 : kLeak;
+    case Activation::elu:
+      return z > 0 ? 1 : std::exp(z);
+    case Activation::sigmoid:
+      return sigmoid(z) * sigmoid(-z);
+    case Activation::softsign:
+      return 1 / ((1 + std::abs(z)) * (1 + std::abs(z)));
+    case Activation::softplus:
+      return sigmoid(z);
+    case Activation::sin:
+      return std::cos(z);
+    case Activation::identity:
+    case Activation::softmax:
+      return 1;
+  }
+  return 1;
+}
+
+double slope_from_value(Activation f, double a) {
+  switch (f) {
+    case Activation::tanh:
+      return 1 - a * a;
+    case Activation::elu:
+      return a > 0 ? 1 : 1 + a;
+    case Activation::sigmoid:
+      return a * (1 - a);
+    case Activation::softsign:
+      return (1 - std::abs(a)) * (1 - std::abs(a));
+    case Activation::softplus:
+      return 1 - std::exp(-a);
+    default:
+      return slope(f, a);
+  }
+}
+
+}  // namespace retrograde::doctor

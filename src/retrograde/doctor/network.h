@@ -1,0 +1,76 @@
+// The network that a claim belongs to, as the doctor describes it, and the canonical form of the case's
+// numbers.
+//
+// Everything is time-major: x [T,B,I], states [T,B,H], outputs [T,B,O]. A layer's weights are stored per gate
+// as W [G,H,I], U [G,H,H], b and b2 [G,H] with z = W x + U h + b + b2; the head is V [O,H], c [O]. Gate
+// order: LSTM i, f, g, o; GRU r, z, n. The doctor shares no code with the production network: it is the
+// second opinion.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace retrograde::doctor {
+
+using Real = std::vector<double>;
+
+enum class Cell { elman, lstm, gru };
+enum class Activation { tanh, relu, leaky_relu, elu, sigmoid, softsign, softplus, sin, identity, softmax };
+enum class Loss { squared, absolute, huber, softmax_cross_entropy, binary_cross_entropy, upstream };
+
+struct Network {
+  Cell cell = Cell::elman;
+  Activation activation = Activation::tanh;  // Elman's f; the candidate's and the output's f of LSTM and GRU
+  bool reset_after = true;                   // GRU: n = f(Wx + b + r (U h + c)), else n = f(Wx + b + U (r h))
+  bool update_keeps = true;                  // GRU: h' = (1-z) n + z h, else h' = (1-z) h + z n
+  bool head = true;
+  Activation head_activation = Activation::identity;
+  Loss loss = Loss::squared;
+  double scale = 1;          // loss = scale * (1/2 sum (y-t)^2 | sum |y-t| | sum of cross entropies ...)
+  std::string reduction;     // the scale in words
+  bool last_output = false;  // one output a sequence, from each row's last step
+  double decay = 0;          // loss += decay/2 * sum of squared weights
+  bool decay_biases = false;
+};
+
+struct Layer {
+  int inputs = 0, hidden = 0;
+  Real W, U, b, b2;
+  Real h0, c0;  // [B,H]
+};
+
+// One case in canonical form.
+struct Problem {
+  int T = 0, B = 0, I = 0, O = 0, gates = 1;
+  Network net;
+  std::vector<Layer> layers;
+  Real V, c;
+  Real x;                // [T,B,I]
+  Real target;           // [T,B,O], dense (tokens as one-hot rows), or the given upstream gradient [T,B,H]
+  std::vector<int> end;  // [B] number of valid steps
+  Real final_gradient;   // dL/dh_T given from outside, [B,H] or empty
+  bool ragged() const {
+    for (int e : end)
+      if (e != T) return true;
+    return false;
+  }
+  int H() const { return layers.back().hidden; }
+};
+
+int gate_count(Cell cell);
+std::string_view name(Cell cell);
+std::string_view name(Activation activation);
+std::string_view name(Loss loss);
+// Canonical gate letters: "" for Elman, i f g o, r z n.
+std::string_view gate_name(Cell cell, int gate);
+
+// f(z).
+double value(Activation f, double z);
+// f'(z), from the pre-activation.
+double slope(Activation f, double z);
+// The same derivative written as a function of a = f(z) where that exists (1-a^2 for tanh), else slope(f, a).
+double slope_from_value(Activation f, double a);
+
+}  // namespace retrograde::doctor

@@ -1,0 +1,133 @@
+// Back-propagation through time of one network as a table of small named steps. A mistake is a patch of one
+// entry of this table, so that mistakes compose; `run` executes the table as it stands, right or wrong.
+//
+// Backward quantities are [B,H] at every step. A layer's steps, in order, for t = T-1 .. 0:
+//   Elman      da = up f'(z) + hc f'(z);   hc' = da U
+//   LSTM       dh = up + hc;   dc = dh o f'(c) + cc;   da_o = dh f(c) s'(z_o);   da_i = dc g s'(z_i);
+//              da_f = dc c_{t-1} s'(z_f);   da_g = dc i f'(z_g);   hc' = sum_k da_k U_k;   cc' = dc f
+//   GRU        dh = up + hc;   da_n = dh (1-z) f'(z_n);   da_z = dh (h_{t-1} - n) s'(z_z);
+//              after:  dp = da_n r;  da_r = da_n p s'(z_r);  hc' = dh z + da_r U_r + da_z U_z + dp U_n
+//              before: q = da_n U_n; da_r = q h_{t-1} s'(z_r); hc' = dh z + da_r U_r + da_z U_z + q r
+// where hc, cc are what step t+1 carried back, and the parameters' gradients are sums over t of da'
+// right-hand side.
+#pragma once
+
+#include <vector>
+
+#include "retrograde/doctor/tape.h"
+
+namespace retrograde::doctor {
+
+// A backward quantity. da0.. are the gates' deltas in canonical order.
+enum class Back : unsigned char { up, hc, cc, dh, dc, da0, da1, da2, da3, dp, q, dx, count };
+inline Back operator+(Back b, int k) { return static_cast<Back>(static_cast<int>(b) + k); }
+
+enum class Matrix : unsigned char {
+  none,
+  recurrent,
+  recurrent_transposed,
+  input,
+  input_transposed,
+  identity
+};
+
+struct Factor {
+  Var var = Var::none;
+  Fn fn = Fn::one;
+  Activation f = Activation::tanh;
+  int shift = 0;
+  bool local_slope = false;  // an activation's derivative (else a gate or a state)
+};
+
+struct Term {
+  double coefficient = 1;
+  Back source = Back::up;
+  int shift = 0;  // 1: read from step t+1 (carried)
+  Matrix matrix = Matrix::none;
+  int gate = 0;  // of the matrix
+  std::vector<Factor> factors;
+  bool only_last_step = false;  // the term counts at t = T-1 alone
+  bool not_last_step = false;
+};
+
+struct Step {
+  Back target;
+  std::vector<Term> terms;
+};
+
+// A parameter gradient: sum over t of left[t]' right[t + shift].
+struct Product {
+  Back left = Back::da0;
+  Var right = Var::none;  // none: the constant 1 (a bias)
+  int shift = 0;
+  bool wraps = false;       // step -1 reads the last state
+  int first = 0, last = 0;  // steps left out at the beginning and at the end
+  int only = -1;            // one step alone (-2: T-1)
+  bool first_row_only = false;
+};
+
+struct LayerPlan {
+  std::vector<Step> steps;
+  int first = 0, last = 0;  // steps left out of the whole sweep at the beginning and the end
+  int chunk = 0;            // the carry is cut where (t - offset) is a multiple of this
+  int chunk_offset = 0;
+  int reach = -1;  // window: steps an output's error goes back; -1 is all
+  bool cut_h = true, cut_c = true;
+  bool window_last_only = false;
+  int reset_form = -1;  // GRU: the steps' own reset form, 1 after, 0 before; -1 the network's
+};
+
+// How a wrong head or loss derivative differs from the right one.
+struct HeadPlan {
+  Loss loss = Loss::squared;
+  double coefficient = 1;
+  Fn slope = Fn::slope;        // of the head's activation, in dV and dc
+  Fn slope_up = Fn::count;     // on the way up, if different
+  int softmax = 0;             // 0 p - t, 1 p, 2 diagonal only, 3 (p - t) p (1 - p), 4 softmax applied twice
+  bool transposed = false;     // V where V' is due
+  bool identity = false;       // no V on the way up
+  bool activation_up = false;  // the head's error is not multiplied by its slope on the way up
+  // Which output's error enters at step t: 0 its own; +1/-1 its neighbour's.
+  int shift = 0;
+  enum class Inject : unsigned char {
+    own,
+    first,
+    last,
+    everywhere,
+    last_only,
+    none,
+    sum_at_last
+  } inject = Inject::own;
+  bool ignore_lengths = false;
+  double up_coefficient = 1;
+};
+
+struct Plan {
+  HeadPlan head;
+  std::vector<LayerPlan> layers;
+  bool drop_final_gradient = false;
+};
+
+// The right table.
+Plan right_plan(const Problem& problem);
+
+// All deltas of one layer, [T+1 slots][B,H], slot T zero.
+struct Deltas {
+  std::vector<Real> back{static_cast<std::size_t>(Back::count)};
+  int row = 0;  // B*H
+  const double* at(Back b, int t) const { return back[static_cast<std::size_t>(b)].data() + t * row; }
+  double* at(Back b, int t) { return back[static_cast<std::size_t>(b)].data() + t * row; }
+  const Real& slots(Back b) const { return back[static_cast<std::size_t>(b)]; }
+};
+
+// dL/d(head pre-activation) [T,B,O] by the head plan; z are head_outputs.
+Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, bool way_up,
+                   Rounding* rounding = nullptr);
+// dL/dh [T,B,H] entering the last layer.
+Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, Rounding* rounding = nullptr);
+Deltas run(const Problem& problem, int layer, const LayerPlan& plan, const Tape& tape, const Real& up,
+           Rounding* rounding = nullptr);
+// The error sent down to the layer below, or to the input: [T,B,inputs].
+Real input_gradient(const Problem& problem, int layer, const Deltas& deltas, bool transposed_wrongly = false);
+
+}  // namespace retrograde::doctor

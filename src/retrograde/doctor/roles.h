@@ -1,0 +1,47 @@
+// Which of the case's arrays is what, as far as names tell: parameters with their gradients, and the batch.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "retrograde/doctor/blocks.h"
+#include "retrograde/doctor/case.h"
+
+namespace retrograde::doctor {
+
+enum class Role {
+  unknown,
+  input,
+  target,
+  h0,
+  c0,
+  lengths,
+  loss,
+  outputs,
+  states,
+  upstream,
+  final_gradient,
+  ignore
+};
+
+struct Datum {
+  NamedArray given;
+  Role role = Role::unknown;
+  bool by_hint = false;
+};
+
+struct Roles {
+  std::vector<Block>
+      blocks;  // parameters, with a claim (or an empty one: a parameter whose gradient is not claimed)
+  std::vector<Datum> data;          // everything else
+  std::vector<Block> state_blocks;  // claims for x, h0, c0
+  bool single = false;              // the claim has single precision only
+  double quantum = 0;               // the claim was rounded to multiples of this (decimals), 0 if not
+};
+
+Roles find_roles(const Case& given);
+// "grad_W", "dW", "W.grad", ... of "W".
+bool names_gradient_of(const std::string& gradient, const std::string& parameter);
+
+}  // namespace retrograde::doctor

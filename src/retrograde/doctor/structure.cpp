@@ -1,0 +1,454 @@
+#include "retrograde/doctor/structure.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <numeric>
+#include <set>
+#include <string>
+
+namespace retrograde::doctor {
+
+namespace {
+
+enum class Type { W, U, joined, b, V, c };
+
+// One way to read one array.
+struct Reading {
+  Type type = Type::W;
+  int layer = 0;
+  bool stacked = false;    // holds every gate
+  bool in_out = false;     // stored [in, out]
+  bool x_first = false;    // joined [x, h], else [h, x]
+  int bias = 0;            // joined with a bias: 1 in front, 2 behind
+  bool pair = false;       // a bias array with both biases
+  bool gate_axis = false;  // a separate leading axis for gates with [in, out] behind it
+  double doubt = 0;
+};
+
+struct Dims {
+  int I, O, G;
+  std::vector<int> H;
+  int inputs(int layer) const { return layer == 0 ? I : H[static_cast<std::size_t>(layer - 1)]; }
+};
+
+std::string lower(const std::string& s) {
+  std::string out;
+  for (char c : s)
+    if (std::isalnum(static_cast<unsigned char>(c)))
+      out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+bool has(const std::string& s, std::initializer_list<const char*> words) {
+  return std::any_of(words.begin(), words.end(),
+                     [&](const char* w) { return s.find(w) != std::string::npos; });
+}
+
+// What a name suggests. Layer -1: nothing.
+struct Suggestion {
+  bool W = false, U = false, V = false, bias = false;
+  int layer = -1;
+};
+
+Suggestion suggest(const std::string& name) {
+  const std::string l = lower(name);
+  Suggestion s;
+  s.bias = !l.empty() && (l[0] == 'b' || has(l, {"bias"}));
+  s.V = has(l, {"hy", "ya", "out", "head", "fc", "dense", "linear", "hq", "ho", "hv", "ay", "dec", "softmax",
+                "proj"}) ||
+        l == "v" || l == "wy" || l == "by" || l == "c" || l == "wo" || l == "bo";
+  s.U = has(l, {"hh", "rec", "aa", "ss", "hid", "whid"}) || (!l.empty() && l[0] == 'u') || l == "wh" ||
+        l == "wr" || l == "ws";
+  s.W =
+      has(l, {"xh", "ih", "inp", "ax", "xs", "wx", "hx", "xt", "enc"}) || l == "w" || l == "wi" || l == "win";
+  for (char c : name)
+    if (std::isdigit(static_cast<unsigned char>(c))) {
+      s.layer = c - '0';
+      break;
+    }
+  return s;
+}
+
+double doubt_of(Type type, const Suggestion& s) {
+  switch (type) {
+    case Type::W:
+      return (s.U ? 1 : 0) + (s.V ? 0.8 : 0) + (s.W ? 0 : 0.2) + (s.bias ? 2 : 0);
+    case Type::U:
+      return (s.W ? 0.6 : 0) + (s.V ? 0.8 : 0) + (s.U ? 0 : 0.4) + (s.bias ? 2 : 0);
+    case Type::V:
+      return (s.U ? 1 : 0) + (s.W ? 1 : 0) + (s.V ? 0 : 0.5) + (s.bias ? 2 : 0);
+    case Type::b:
+      return (s.bias ? 0 : 0.5) + (s.V ? 0.3 : 0);
+    case Type::c:
+      return (s.V ? 0 : 0.3) + (s.bias || s.V ? 0 : 0.5);
+    case Type::joined:
+      return s.bias ? 2 : 0;
+  }
+  return 0;
+}
+
+class Reader {
+ public:
+  Reader(const Block& block, const Dims& dims) : dims_(dims), suggestion_(suggest(block.parameter)) {
+    std::vector<int> shape;
+    for (std::size_t n : block.shape) shape.push_back(static_cast<int>(n));
+    const int size = static_cast<int>(block.value.size());
+    vector(size, static_cast<int>(std::count_if(shape.begin(), shape.end(), [](int n) { return n > 1; })),
+           shape);
+    if (shape.size() == 2) matrix(shape[0], shape[1], 0);
+    if (shape.size() == 3 && shape[0] == dims.G && dims.G > 1) gate_axis(shape[1], shape[2]);
+    if (shape.size() == 3 && shape[0] == 1) matrix(shape[1], shape[2], 0);
+    if (shape.size() == 1) {  // a matrix with one row or column, squeezed
+      matrix(1, shape[0], 1.5);
+      matrix(shape[0], 1, 1.5);
+    }
+    if (shape.empty()) matrix(1, 1, 1.5);
+    std::stable_sort(readings.begin(), readings.end(),
+                     [](const Reading& a, const Reading& b) { return a.doubt < b.doubt; });
+  }
+  std::vector<Reading> readings;
+
+ private:
+  void add(Reading r, double doubt) {
+    r.doubt = doubt + doubt_of(r.type, suggestion_);
+    readings.push_back(r);
+  }
+  int layers() const { return static_cast<int>(dims_.H.size()); }
+
+  void vector(int n, int wide_axes, const std::vector<int>& shape) {
+    const bool stacked_rows = shape.size() == 2 && shape[0] == dims_.G && dims_.G > 1;
+    if (wide_axes > 1 && !stacked_rows && !(shape.size() == 2 && shape[0] == 2)) return;
+    const double matrix_doubt = shape.size() == 2 && shape[0] > 1 && shape[1] > 1 ? 0.3 : 0;
+    for (int l = 0; l < layers(); ++l) {
+      const int H = dims_.H[static_cast<std::size_t>(l)];
+      if (n == H && !stacked_rows) add({.type = Type::b, .layer = l}, 0);
+      if (dims_.G > 1 && n == dims_.G * H) add({.type = Type::b, .layer = l, .stacked = true}, matrix_doubt);
+      if (n == 2 * dims_.G * H)
+        add({.type = Type::b, .layer = l, .stacked = true, .pair = true}, 0.2 + matrix_doubt);
+    }
+    if (dims_.O > 0 && n == dims_.O) add({.type = Type::c}, 0);
+  }
+
+  void matrix(int a, int b, double doubt) {
+    for (int l = 0; l < layers(); ++l) {
+      const int H = dims_.H[static_cast<std::size_t>(l)], I = dims_.inputs(l);
+      for (int stacked = 0; stacked < (dims_.G > 1 ? 2 : 1); ++stacked) {
+        const int rows = stacked ? dims_.G * H : H;
+        auto both = [&](int cols, Reading r, double extra) {
+          r.layer = l;
+          r.stacked = stacked;
+          if (a == rows && b == cols) add(r, doubt + extra);
+          r.in_out = true;
+          if (a == cols && b == rows) add(r, doubt + extra + (a == b ? 0.1 : 0));
+        };
+        both(I, {.type = Type::W}, 0);
+        both(H, {.type = Type::U}, 0);
+        for (bool x_first : {false, true}) {
+          both(I + H, {.type = Type::joined, .x_first = x_first}, x_first ? 0.1 : 0);
+          for (int bias : {1, 2})
+            both(I + H + 1, {.type = Type::joined, .x_first = x_first, .bias = bias}, 0.3);
+        }
+      }
+    }
+    const int H = dims_.H.back();
+    if (dims_.O > 0) {
+      if (a == dims_.O && b == H) add({.type = Type::V}, doubt);
+      if (a == H && b == dims_.O) add({.type = Type::V, .in_out = true}, doubt + (a == b ? 0.1 : 0));
+    }
+  }
+
+  void gate_axis(int a, int b) {
+    matrix(dims_.G * a, b, 0);
+    for (int l = 0; l < layers(); ++l) {
+      const int H = dims_.H[static_cast<std::size_t>(l)], I = dims_.inputs(l);
+      if (b == H && a == I)
+        add({.type = Type::W, .layer = l, .stacked = true, .in_out = true, .gate_axis = true}, 0);
+      if (b == H && a == H)
+        add({.type = Type::U, .layer = l, .stacked = true, .in_out = true, .gate_axis = true}, 0);
+    }
+  }
+
+  const Dims& dims_;
+  Suggestion suggestion_;
+};
+
+// Which gate each separate array is, from what is left of the names without their common beginning and end.
+std::vector<int> gates_by_name(Cell cell, const std::vector<std::string>& names) {
+  std::vector<std::string> rest;
+  for (const auto& n : names) rest.push_back(lower(n));
+  auto same = [&](auto at) {
+    return std::all_of(rest.begin(), rest.end(),
+                       [&](const std::string& s) { return s.size() > 1 && at(s) == at(rest[0]); });
+  };
+  while (same([](const std::string& s) { return s.front(); }))
+    for (auto& s : rest) s.erase(0, 1);
+  while (same([](const std::string& s) { return s.back(); }))
+    for (auto& s : rest) s.pop_back();
+  std::vector<int> gate(names.size(), -1);
+  auto claim = [&](int g, std::initializer_list<char> letters) {
+    for (char c : letters)
+      for (std::size_t k = 0; k < rest.size(); ++k)
+        if (gate[k] < 0 && !rest[k].empty() && rest[k][0] == c) {
+          gate[k] = g;
+          return;
+        }
+  };
+  if (cell == Cell::lstm)
+    claim(1, {'f'}), claim(3, {'o'}), claim(0, {'i', 'u'}),
+        claim(2, {'g', 'c', 'a', 'n', 'u', 'z', 'j', 'h', 's'});
+  else
+    claim(0, {'r'}), claim(1, {'z', 'u'}), claim(2, {'n', 'h', 'c', 'g', 't', 'w', 's'});
+  return std::count(gate.begin(), gate.end(), -1) ? std::vector<int>() : gate;
+}
+
+// Orders of stacked gates: position -> canonical gate. The usual ones first.
+std::vector<std::vector<int>> orders(Cell cell) {
+  const int n = gate_count(cell);
+  std::vector<int> base(static_cast<std::size_t>(n));
+  std::iota(base.begin(), base.end(), 0);
+  std::vector<std::vector<int>> out;
+  if (cell == Cell::lstm) out = {{0, 1, 2, 3}, {0, 1, 3, 2}, {1, 0, 2, 3}, {0, 3, 1, 2}, {1, 0, 3, 2}};
+  if (cell == Cell::gru) out = {{0, 1, 2}, {1, 0, 2}};
+  do {
+    if (std::find(out.begin(), out.end(), base) == out.end()) out.push_back(base);
+  } while (std::next_permutation(base.begin(), base.end()));
+  return out;
+}
+
+class Enumerator {
+ public:
+  Enumerator(const std::vector<Block>& blocks, Cell cell, const Dims& dims, std::vector<Structure>& out)
+      : blocks_(blocks), cell_(cell), dims_(dims), out_(out), chosen_(blocks.size()) {
+    for (const Block& b : blocks) {
+      readings_.push_back(Reader(b, dims).readings);
+      if (readings_.back().empty()) return;
+    }
+    descend(0, 0);
+    std::stable_sort(found_.begin(), found_.end(),
+                     [](const Found& a, const Found& b) { return a.doubt < b.doubt; });
+    if (found_.size() > 24) found_.resize(24);
+    for (const Found& f : found_) build(f);
+  }
+
+ private:
+  struct Found {
+    std::vector<Reading> readings;
+    double doubt;
+  };
+
+  void descend(std::size_t i, double doubt) {
+    if (found_.size() > 400) return;
+    if (i == blocks_.size()) {
+      if (complete()) found_.push_back({chosen_, doubt + layer_doubt()});
+      return;
+    }
+    for (const Reading& r : readings_[i]) {
+      chosen_[i] = r;
+      if (possible(i + 1)) descend(i + 1, doubt + r.doubt);
+    }
+  }
+
+  int count(std::size_t n, Type type, int layer, bool stacked) const {
+    int k = 0;
+    for (std::size_t i = 0; i < n; ++i)
+      k += chosen_[i].type == type && chosen_[i].layer == layer && chosen_[i].stacked == stacked;
+    return k;
+  }
+
+  bool possible(std::size_t n) const {
+    for (int l = 0; l < static_cast<int>(dims_.H.size()); ++l) {
+      const int G = dims_.G;
+      for (Type t : {Type::W, Type::U, Type::joined})
+        if (count(n, t, l, false) > G || count(n, t, l, true) > 1 ||
+            (count(n, t, l, true) && count(n, t, l, false)))
+          return false;
+      if (count(n, Type::b, l, false) > 2 * G || count(n, Type::b, l, true) > 2) return false;
+    }
+    int V = 0, c = 0;
+    for (std::size_t i = 0; i < n; ++i) V += chosen_[i].type == Type::V, c += chosen_[i].type == Type::c;
+    return V <= 1 && c <= 1;
+  }
+
+  bool complete() const {
+    const std::size_t n = blocks_.size();
+    const int G = dims_.G;
+    for (int l = 0; l < static_cast<int>(dims_.H.size()); ++l) {
+      auto full = [&](Type t) { return count(n, t, l, true) == 1 || (count(n, t, l, false) == G); };
+      if (!full(Type::joined) && !(full(Type::W) && full(Type::U))) return false;
+      if (full(Type::joined) && (count(n, Type::W, l, false) + count(n, Type::U, l, false) +
+                                 count(n, Type::W, l, true) + count(n, Type::U, l, true)))
+        return false;
+      const int b = count(n, Type::b, l, false);
+      if (G > 1 && b % G) return false;
+    }
+    bool V = false, c = false;
+    for (const Reading& r : chosen_) V |= r.type == Type::V, c |= r.type == Type::c;
+    return dims_.O > 0 ? V : !V && !c;
+  }
+
+  // Layers in the order of the digits in the names.
+  double layer_doubt() const {
+    double doubt = 0;
+    for (std::size_t i = 0; i < blocks_.size(); ++i)
+      for (std::size_t k = 0; k < i; ++k) {
+        if (chosen_[i].type == Type::V || chosen_[i].type == Type::c || chosen_[k].type == Type::V ||
+            chosen_[k].type == Type::c)
+          continue;
+        const int a = suggest(blocks_[i].parameter).layer, b = suggest(blocks_[k].parameter).layer;
+        const int named = a == b ? 0 : a > b ? 1 : -1, read = chosen_[i].layer - chosen_[k].layer;
+        if (a >= 0 && b >= 0 && ((named == 0) != (read == 0) || named * read < 0)) doubt += 1;
+        if (chosen_[i].type == chosen_[k].type && read < 0 && a < 0) doubt += 0.3;
+      }
+    return doubt;
+  }
+
+  std::vector<int> members(const Found& f, Type t, int layer, bool stacked) const {
+    std::vector<int> out;
+    for (std::size_t i = 0; i < blocks_.size(); ++i)
+      if (f.readings[i].type == t && f.readings[i].layer == layer && f.readings[i].stacked == stacked)
+        out.push_back(static_cast<int>(i));
+    return out;
+  }
+
+  void build(const Found& f) {
+    const bool gated = dims_.G > 1;
+    // Separate arrays whose names tell their gates need no permutation.
+    std::vector<int> gate(blocks_.size(), 0);
+    bool named = true, second_bias = false;
+    std::vector<bool> second(blocks_.size(), false);
+    for (int l = 0; l < static_cast<int>(dims_.H.size()); ++l) {
+      for (Type t : {Type::W, Type::U, Type::joined, Type::b}) {
+        auto list = members(f, t, l, false);
+        auto group = [&](const std::vector<int>& g) {
+          std::vector<std::string> names;
+          for (int i : g) names.push_back(blocks_[static_cast<std::size_t>(i)].parameter);
+          auto by_name = gated ? gates_by_name(cell_, names) : std::vector<int>{0};
+          named &= !by_name.empty();
+          for (std::size_t k = 0; k < g.size(); ++k)
+            gate[static_cast<std::size_t>(g[k])] = by_name.empty() ? static_cast<int>(k) : by_name[k];
+        };
+        if (static_cast<int>(list.size()) == 2 * dims_.G) {
+          // Two biases: those that the names call recurrent are the second.
+          std::stable_sort(list.begin(), list.end(), [&](int a, int b) {
+            auto rec = [&](int i) {
+              return has(lower(blocks_[static_cast<std::size_t>(i)].parameter), {"hh", "rec", "bh", "bu"});
+            };
+            return !rec(a) && rec(b);
+          });
+          for (std::size_t k = list.size() / 2; k < list.size(); ++k)
+            second[static_cast<std::size_t>(list[k])] = true;
+          group({list.begin(), list.begin() + static_cast<long>(list.size() / 2)});
+          group({list.begin() + static_cast<long>(list.size() / 2), list.end()});
+          second_bias = true;
+        } else if (!list.empty()) {
+          group(list);
+        }
+      }
+      auto stacked = members(f, Type::b, l, true);
+      if (stacked.size() == 2) {
+        const bool first_rec =
+            has(lower(blocks_[static_cast<std::size_t>(stacked[0])].parameter), {"hh", "rec"});
+        second[static_cast<std::size_t>(stacked[first_rec ? 0 : 1])] = true;
+      }
+      second_bias |= stacked.size() == 2;
+    }
+    bool any_stacked = false;
+    for (const Reading& r : f.readings) any_stacked |= r.stacked, second_bias |= r.pair;
+    const auto all = orders(cell_);
+    const std::size_t n = gated && (any_stacked || !named) ? all.size() : 1;
+    for (std::size_t k = 0; k < n; ++k) {
+      Structure s;
+      s.cell = cell_;
+      s.inputs = dims_.I, s.outputs = dims_.O, s.hidden = dims_.H;
+      s.order = static_cast<int>(k);
+      s.single_bias = !second_bias;
+      s.doubt = f.doubt + 0.02 * static_cast<double>(k);
+      for (std::size_t i = 0; i < blocks_.size(); ++i)
+        s.pieces.push_back(pieces(f.readings[i], named ? gate[i] : all[k][static_cast<std::size_t>(gate[i])],
+                                  all[k], second[i]));
+      out_.push_back(std::move(s));
+    }
+  }
+
+  std::vector<Piece> pieces(const Reading& r, int gate, const std::vector<int>& order, bool second) const {
+    std::vector<Piece> out;
+    const int H = dims_.H[static_cast<std::size_t>(r.layer)], I = dims_.inputs(r.layer),
+              G = r.stacked ? dims_.G : 1;
+    if (r.type == Type::V || r.type == Type::c) {
+      const int top = dims_.H.back(), L = static_cast<int>(dims_.H.size()) - 1,
+                cols = r.type == Type::V ? top : 1;
+      const auto rs = static_cast<std::size_t>(r.in_out ? 1 : cols),
+                 cs = static_cast<std::size_t>(r.in_out ? dims_.O : 1);
+      out.push_back({r.type == Type::V ? Kind::V : Kind::c, L, 0, dims_.O, cols, 0, rs, cs});
+      return out;
+    }
+    const int width = r.type == Type::W ? I : r.type == Type::U ? H : I + H + (r.bias ? 1 : 0);
+    for (int k = 0; k < G; ++k) {
+      const int g = r.stacked ? order[static_cast<std::size_t>(k)] : gate;
+      // Element (unit u of the array's k-th gate, input column j).
+      const std::size_t rs = static_cast<std::size_t>(r.in_out ? 1 : width),
+                        cs = static_cast<std::size_t>(r.in_out ? (r.gate_axis ? H : G * H) : 1);
+      const std::size_t base =
+          r.gate_axis ? static_cast<std::size_t>(k * H * width) : static_cast<std::size_t>(k * H) * rs;
+      auto part = [&](Kind kind, int from, int cols) {
+        out.push_back({kind, r.layer, g, H, cols, base + static_cast<std::size_t>(from) * cs, rs, cs});
+      };
+      if (r.type == Type::W) part(Kind::W, 0, I);
+      if (r.type == Type::U) part(Kind::U, 0, H);
+      if (r.type == Type::joined) {
+        const int start = r.bias == 1 ? 1 : 0;
+        part(Kind::W, start + (r.x_first ? 0 : H), I);
+        part(Kind::U, start + (r.x_first ? I : 0), H);
+        if (r.bias) part(Kind::b, r.bias == 1 ? 0 : I + H, 1);
+      }
+      if (r.type == Type::b) {
+        const auto at = static_cast<std::size_t>(k * H);
+        out.push_back({second ? Kind::b2 : Kind::b, r.layer, g, H, 1, at, 1, 1});
+        if (r.pair)
+          out.push_back({Kind::b2, r.layer, g, H, 1, at + static_cast<std::size_t>(dims_.G * H), 1, 1});
+      }
+    }
+    return out;
+  }
+
+  const std::vector<Block>& blocks_;
+  Cell cell_;
+  const Dims& dims_;
+  std::vector<Structure>& out_;
+  std::vector<Reading> chosen_;
+  std::vector<std::vector<Reading>> readings_;
+  std::vector<Found> found_;
+};
+
+}  // namespace
+
+std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, int layers,
+                                  const std::vector<int>& input_sizes) {
+  std::vector<Structure> out;
+  std::set<int> sizes;
+  for (const Block& b : blocks) {
+    for (std::size_t n : b.shape) sizes.insert(static_cast<int>(n));
+    sizes.insert(static_cast<int>(b.value.size()));
+    sizes.insert(1);
+  }
+  const int G = gate_count(cell);
+  std::set<int> hidden = sizes;
+  for (int n : sizes)
+    if (G > 1 && n % G == 0) hidden.insert(n / G);
+  std::vector<int> output_sizes(sizes.begin(), sizes.end());
+  output_sizes.insert(output_sizes.begin(), 0);
+  for (int I : input_sizes)
+    for (int H0 : hidden)
+      for (int H1 : layers == 1 ? std::set<int>{0} : hidden)
+        for (int O : output_sizes) {
+          Dims dims{I, O, G, {H0}};
+          if (layers == 2) dims.H.push_back(H1);
+          Enumerator(blocks, cell, dims, out);
+        }
+  std::stable_sort(out.begin(), out.end(),
+                   [](const Structure& a, const Structure& b) { return a.doubt < b.doubt; });
+  return out;
+}
+
+}  // namespace retrograde::doctor

@@ -1,0 +1,25 @@
+// The ways in which the user's parameter arrays can be a network's parameters, judged by shapes; names and
+// values choose among them later.
+#pragma once
+
+#include <vector>
+
+#include "retrograde/doctor/blocks.h"
+
+namespace retrograde::doctor {
+
+struct Structure {
+  Cell cell = Cell::elman;
+  int inputs = 0, outputs = 0;             // outputs 0: no head
+  std::vector<int> hidden;                 // per layer
+  std::vector<std::vector<Piece>> pieces;  // per block
+  int order = 0;                           // of the gates: 0 is the order that names or habit suggest
+  bool single_bias = true;
+  double doubt = 0;  // the smaller, the better names agree
+};
+
+// Every structure that the blocks' shapes allow, the likeliest first.
+std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, int layers,
+                                  const std::vector<int>& input_sizes);
+
+}  // namespace retrograde::doctor

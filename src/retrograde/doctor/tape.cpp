@@ -1,0 +1,303 @@
+#include "retrograde/doctor/tape.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace retrograde::doctor {
+
+double Rounding::operator()() {
+  seed ^= seed << 13;
+  seed ^= seed >> 7;
+  seed ^= seed << 17;
+  return size * (static_cast<double>(seed >> 11) * 0x1p-52 - 1);
+}
+
+void multiply(const double* a, const double* w, double* out, int n, int m, int k) {
+  for (int r = 0; r < n; ++r)
+    for (int j = 0; j < m; ++j) {
+      const double v = a[r * m + j];
+      if (v == 0) continue;
+      for (int i = 0; i < k; ++i) out[r * k + i] += v * w[i * m + j];
+    }
+}
+
+void multiply_back(const double* a, const double* w, double* out, int n, int k, int m) {
+  for (int r = 0; r < n; ++r)
+    for (int i = 0; i < k; ++i) {
+      const double v = a[r * k + i];
+      if (v == 0) continue;
+      const double* row = w + i * m;
+      double* to = out + r * m;
+      for (int j = 0; j < m; ++j) to[j] += v * row[j];
+    }
+}
+
+namespace {
+
+void disturb(double* v, int n, Rounding* rounding) {
+  if (rounding)
+    for (int i = 0; i < n; ++i) v[i] += v[i] * (*rounding)();
+}
+
+void add_bias(double* out, const Real& b, int gate, int rows, int n) {
+  if (b.empty()) return;
+  for (int r = 0; r < rows; ++r)
+    for (int i = 0; i < n; ++i) out[r * n + i] += b[static_cast<std::size_t>(gate * n + i)];
+}
+
+}  // namespace
+
+Tape::Tape(const Problem& problem, int index, const Real& input, Rounding* rounding)
+    : steps_(problem.T),
+      batch_(problem.B),
+      inputs_(problem.layers[static_cast<std::size_t>(index)].inputs),
+      hidden_(problem.layers[static_cast<std::size_t>(index)].hidden),
+      rounding_(rounding) {
+  const Layer& layer = problem.layers[static_cast<std::size_t>(index)];
+  const int gates = problem.gates;
+  make(Var::x);
+  make(Var::h);
+  for (int g = 0; g < gates; ++g) make(Var::z0 + g), make(Var::a0 + g), make(Var::wx0 + g);
+  if (problem.net.cell == Cell::lstm) make(Var::c), make(Var::m);
+  if (problem.net.cell == Cell::gru) {
+    make(Var::p), make(Var::rh);
+    make(Var::hn);
+  }
+  std::copy(input.begin(), input.end(), put(Var::x, 0));
+  disturb(put(Var::x, 0), steps_ * step(Var::x), rounding_);
+  std::copy(layer.h0.begin(), layer.h0.end(), put(Var::h, -1));
+  if (has(Var::c)) std::copy(layer.c0.begin(), layer.c0.end(), put(Var::c, -1));
+  for (int t = 0; t < steps_; ++t) run_step(problem, layer, t);
+  rounding_ = rounding;
+}
+
+void Tape::run_step(const Problem& problem, const Layer& layer, int t) {
+  const int n = batch_ * hidden_, H = hidden_, gates = problem.gates;
+  const Network& net = problem.net;
+  const double* before = at(Var::h, t - 1);
+  auto pre = [&](int g, const double* state) {
+    double* wx = put(Var::wx0 + g, t);
+    multiply(at(Var::x, t), layer.W.data() + g * H * inputs_, wx, batch_, inputs_, H);
+    add_bias(wx, layer.b, g, batch_, H);
+    double* z = put(Var::z0 + g, t);
+    std::copy(wx, wx + n, z);
+    if (state) {
+      multiply(state, layer.U.data() + g * H * H, z, batch_, H, H);
+      add_bias(z, layer.b2, g, batch_, H);
+    }
+    disturb(z, n, rounding_);
+  };
+  auto activate = [&](int g, Activation f) {
+    const double* z = at(Var::z0 + g, t);
+    double* a = put(Var::a0 + g, t);
+    for (int i = 0; i < n; ++i) a[i] = value(f, z[i]);
+    disturb(a, n, rounding_);
+  };
+  double* h = put(Var::h, t);
+  if (net.cell == Cell::elman) {
+    pre(0, before);
+    activate(0, net.activation);
+    std::copy(at(Var::a0, t), at(Var::a0, t) + n, h);
+  } else if (net.cell == Cell::lstm) {
+    for (int g = 0; g < gates; ++g)
+      pre(g, before), activate(g, g == 2 ? net.activation : Activation::sigmoid);
+    const double *i = at(Var::a0, t), *f = at(Var::a1, t), *g = at(Var::a2, t), *o = at(Var::a3, t);
+    const double* old = at(Var::c, t - 1);
+    double *c = put(Var::c, t), *m = put(Var::m, t);
+    for (int k = 0; k < n; ++k) {
+      c[k] = f[k] * old[k] + i[k] * g[k];
+      m[k] = value(net.activation, c[k]);
+      h[k] = o[k] * m[k];
+    }
+    disturb(c, n, rounding_);
+    disturb(m, n, rounding_);
+    disturb(h, n, rounding_);
+  } else {
+    for (int g = 0; g < 2; ++g) pre(g, before), activate(g, Activation::sigmoid);
+    const double *r = at(Var::a0, t), *z = at(Var::a1, t);
+    double *p = put(Var::p, t), *rh = put(Var::rh, t);
+    multiply(before, layer.U.data() + 2 * H * H, p, batch_, H, H);
+    add_bias(p, layer.b2, 2, batch_, H);
+    for (int k = 0; k < n; ++k) rh[k] = r[k] * before[k];
+    disturb(p, n, rounding_);
+    disturb(rh, n, rounding_);
+    pre(2, net.reset_after ? nullptr : rh);
+    if (net.reset_after) {
+      double* zn = put(Var::z2, t);
+      for (int k = 0; k < n; ++k) zn[k] += r[k] * p[k];
+      disturb(zn, n, rounding_);
+    }
+    activate(2, net.activation);
+    const double* cand = at(Var::a2, t);
+    double* hn = put(Var::hn, t);
+    for (int k = 0; k < n; ++k) {
+      hn[k] = net.update_keeps ? before[k] - cand[k] : cand[k] - before[k];
+      h[k] = net.update_keeps ? (1 - z[k]) * cand[k] + z[k] * before[k]
+                              : (1 - z[k]) * before[k] + z[k] * cand[k];
+    }
+    if (rounding_)
+      for (int k = 0; k < n; ++k) hn[k] += (std::abs(before[k]) + std::abs(cand[k])) * (*rounding_)();
+    disturb(h, n, rounding_);
+  }
+}
+
+const double* Tape::factor(Var v, Fn fn, Activation f, int t) const {
+  if (fn == Fn::value && !rounding_) return at(v, t);
+  const int key =
+      (static_cast<int>(v) * static_cast<int>(Fn::count) + static_cast<int>(fn)) * 16 + static_cast<int>(f);
+  Real& made = factors_[key];
+  if (made.empty()) {
+    made.reserve(slots(v).size());
+    for (const double s : slots(v)) {
+      double r = 0;
+      switch (fn) {
+        case Fn::one:
+          r = 1;
+          break;
+        case Fn::value:
+          r = s;
+          break;
+        case Fn::complement:
+          r = 1 - s;
+          break;
+        case Fn::slope:
+          r = slope(f, s);
+          break;
+        case Fn::slope_at_state:
+          r = slope(f, value(f, s));
+          break;
+        case Fn::slope_of_value:
+          r = slope_from_value(f, s);
+          break;
+        case Fn::activation:
+          r = value(f, s);
+          break;
+        case Fn::slope_squared:
+          r = slope(f, s) * slope(f, s);
+          break;
+        case Fn::slope_tanh:
+          r = slope_from_value(Activation::tanh, value(f, s));
+          break;
+        case Fn::slope_sigmoid:
+          r = slope_from_value(Activation::sigmoid, value(f, s));
+          break;
+        case Fn::one_minus:
+          r = 1 - value(f, s);
+          break;
+        case Fn::negative_slope:
+          r = -slope(f, s);
+          break;
+        case Fn::square:
+          r = s * s;
+          break;
+        case Fn::value_slope:
+          r = s * slope(f, s);
+          break;
+        case Fn::inverse_slope:
+          r = 1 / slope(f, s);
+          break;
+        case Fn::count:
+          break;
+      }
+      // A slope such as 1 - a*a is known to a rounding of one, not of itself.
+      if (rounding_) r += std::max(std::abs(r), fn == Fn::value ? 0.0 : 1.0) * (*rounding_)();
+      made.push_back(r);
+    }
+  }
+  return made.data() + (t + 1) * step(v);
+}
+
+Real Tape::outputs() const {
+  const Real& h = slots(Var::h);
+  return Real(h.begin() + step(Var::h), h.end() - step(Var::h));
+}
+
+std::vector<Tape> forward(const Problem& problem, Rounding* rounding) {
+  std::vector<Tape> tapes;
+  Real input = problem.x;
+  for (std::size_t l = 0; l < problem.layers.size(); ++l) {
+    tapes.emplace_back(problem, static_cast<int>(l), input, rounding);
+    input = tapes.back().outputs();
+  }
+  return tapes;
+}
+
+Real head_outputs(const Problem& problem, const Real& states, Rounding* rounding) {
+  if (!problem.net.head) return states;
+  const int rows = problem.T * problem.B;
+  Real y(static_cast<std::size_t>(rows * problem.O), 0);
+  multiply(states.data(), problem.V.data(), y.data(), rows, problem.H(), problem.O);
+  add_bias(y.data(), problem.c, 0, rows, problem.O);
+  disturb(y.data(), rows * problem.O, rounding);
+  return y;
+}
+
+bool counts(const Problem& problem, int t, int b) {
+  const int end = problem.end[static_cast<std::size_t>(b)];
+  return problem.net.last_output ? t == end - 1 : t < end;
+}
+
+namespace {
+
+double log_sum_exp(const double* z, int n) {
+  const double top = *std::max_element(z, z + n);
+  double sum = 0;
+  for (int k = 0; k < n; ++k) sum += std::exp(z[k] - top);
+  return top + std::log(sum);
+}
+
+double row_loss(Loss loss, Activation f, const double* z, const double* t, int n) {
+  double sum = 0;
+  if (loss == Loss::softmax_cross_entropy) {
+    const double all = log_sum_exp(z, n);
+    for (int k = 0; k < n; ++k)
+      if (t[k] != 0) sum += t[k] * (all - z[k]);
+    return sum;
+  }
+  if (f == Activation::softmax) {
+    const double all = log_sum_exp(z, n);
+    for (int k = 0; k < n; ++k) {
+      const double e = std::exp(z[k] - all) - t[k];
+      sum += loss == Loss::absolute ? std::abs(e) : 0.5 * e * e;
+    }
+    return sum;
+  }
+  for (int k = 0; k < n; ++k) {
+    const double y = value(f, z[k]), e = y - t[k];
+    switch (loss) {
+      case Loss::squared:
+        sum += 0.5 * e * e;
+        break;
+      case Loss::absolute:
+        sum += std::abs(e);
+        break;
+      case Loss::huber:
+        sum += std::abs(e) <= 1 ? 0.5 * e * e : std::abs(e) - 0.5;
+        break;
+      case Loss::binary_cross_entropy:  // of the logit: softplus(z) - t z
+        sum += value(Activation::softplus, z[k]) - t[k] * z[k];
+        break;
+      case Loss::upstream:
+        sum += t[k] * y;
+        break;
+      case Loss::softmax_cross_entropy:
+        break;
+    }
+  }
+  return sum;
+}
+
+}  // namespace
+
+double basic_loss(const Problem& problem, Loss loss, Activation f, const Real& z) {
+  const int n = problem.net.head ? problem.O : problem.H();
+  double sum = 0;
+  for (int t = 0; t < problem.T; ++t)
+    for (int b = 0; b < problem.B; ++b)
+      if (counts(problem, t, b))
+        sum += row_loss(loss, f, z.data() + (t * problem.B + b) * n,
+                        problem.target.data() + (t * problem.B + b) * n, n);
+  return sum;
+}
+
+}  // namespace retrograde::doctor
