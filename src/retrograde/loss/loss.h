@@ -45,9 +45,9 @@ struct RealOf<std::complex<double>> {
 // What outputs are compared with. Of `values` and `classes` exactly one is given.
 template <class T>
 struct Target {
-  std::span<const T> values;              // [B, T, O], or [B, O] for a head at the last step
-  std::span<const std::int32_t> classes;  // [B, T] or [B]; softmax_cross_entropy only
-  std::span<const T> weights;             // [B, T] or [B], a weight each step; empty: 1
+  std::span<const T> values = {};              // [B, T, O], or [B, O] for a head at the last step
+  std::span<const std::int32_t> classes = {};  // [B, T] or [B]; softmax_cross_entropy only
+  std::span<const T> weights = {};             // [B, T] or [B], a weight each step; empty: 1
 };
 
 // Rows of outputs (or of pre-activations for the entropies): row r belongs to entry index[r] of the target.

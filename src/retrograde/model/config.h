@@ -36,12 +36,12 @@ enum class Initialisation { keras, torch };  // see model/initialise.h
 
 struct Config {
   Cell cell = Lstm{};
-  std::size_t inputs = 0;            // features, or the number of symbols where the input is tokens
-  bool tokens = false;               // the input is integers in [0, inputs)
-  std::size_t embedding = 0;         // width of their embedding; 0: one-hot
-  std::vector<std::size_t> hidden;   // units of each layer
-  std::size_t outputs = 0;           // of the head; 0: no head, the last layer's states are the outputs
-  OutputActivation activation = {};  // of the head
+  std::size_t inputs = 0;                // features, or the number of symbols where the input is tokens
+  bool tokens = false;                   // the input is integers in [0, inputs)
+  std::size_t embedding = 0;             // width of their embedding; 0: one-hot
+  std::vector<std::size_t> hidden = {};  // units of each layer
+  std::size_t outputs = 0;               // of the head; 0: no head, the last layer's states are the outputs
+  OutputActivation activation = {};      // of the head
   At at = At::every;
   bool bidirectional = false;
   bool bias = true;

@@ -5,6 +5,7 @@
 #include <complex>
 
 #include "retrograde/base/error.h"
+#include "retrograde/sequence/parts.h"
 
 namespace retrograde {
 namespace {
@@ -114,14 +115,6 @@ void start_states(const Network<T>& network, const ForwardOptions<T>& options, s
 }
 
 template <class T>
-LayerWeights<const T> weights_of(const Network<T>& network, std::size_t k, std::size_t d) {
-  const auto find = [&](std::string_view what) {
-    return network.parameters().find(block_name(what, k, d == 1));
-  };
-  return {find("weight_ih"), find("weight_hh"), find("bias_ih"), find("bias_hh")};
-}
-
-template <class T>
 void run_layer(const Network<T>& network, const LayerInput<T>& input, const ForwardOptions<T>& options,
                std::size_t k, std::size_t d, Tape<T>& tape) {
   const Config& config = tape.config_;
@@ -132,7 +125,7 @@ void run_layer(const Network<T>& network, const LayerInput<T>& input, const Forw
   layer.shape = {config.inputs_of(k), config.hidden[k]};
   layer.stride = round_up(layer.shape.units, kernels.lanes);
   layer.input = d == 1 ? reversed(input, rows, layer) : input;
-  kernels.pack(layer.shape, weights_of(network, k, d),
+  kernels.pack(layer.shape, detail::weights_of(network, k, d),
                reserve(layer.packed, kernels.offsets(layer.shape).size));
   start_states(network, options, k, d, tape);
 
@@ -189,33 +182,6 @@ LayerInput<T> output_rows(const ForwardOptions<T>& options, std::size_t k, Tape<
   return {.x = out, .stride = stride};
 }
 
-template <class T>
-void softmax_row(const T* z, std::size_t n, T* y) {
-  const auto real = [](T v) {
-    if constexpr (std::is_same_v<T, std::complex<double>>)
-      return v.real();
-    else
-      return v;
-  };
-  auto largest = real(z[0]);
-  for (std::size_t o = 1; o < n; ++o) largest = std::max(largest, real(z[o]));
-  T sum{};
-  for (std::size_t o = 0; o < n; ++o) sum += y[o] = std::exp(z[o] - largest);
-  for (std::size_t o = 0; o < n; ++o) y[o] /= sum;
-}
-
-template <class T>
-void activate(const OutputActivation& activation, std::size_t rows, std::size_t width, std::size_t stride,
-              const T* z, T* y) {
-  using V = Vector<IsaGeneric, T>;
-  if (activation.is_softmax()) {
-    for (std::size_t r = 0; r < rows; ++r) softmax_row(z + r * stride, width, y + r * stride);
-  } else {
-    for (std::size_t i = 0; i < rows * stride; i += static_cast<std::size_t>(kLanes<V>))
-      store(y + i, activation.elementwise().value(load<V>(z + i)));
-  }
-}
-
 // The head over the last layer's output rows: all of them, or each sequence's last.
 template <class T>
 void head(const Network<T>& network, const LayerInput<T>& top, Tape<T>& tape) {
@@ -250,7 +216,7 @@ void head(const Network<T>& network, const LayerInput<T>& top, Tape<T>& tape) {
   affine.pack(inputs, width, network.parameters()["head.weight"].data(),
               network.parameters().find("head.bias"), packed);
   affine.forward(inputs, width, packed, count, tape.head_x_, top.stride, z);
-  activate(config.activation, count, width, tape.output_stride_, z, y);
+  detail::activate(config.activation, count, width, tape.output_stride_, z, y);
 }
 
 }  // namespace

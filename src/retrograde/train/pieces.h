@@ -1,0 +1,49 @@
+// A batch cut along time into pieces of a given length, for truncation by chunks. Sequences that have ended
+// are left out of later pieces, and the states of the others are carried over the cuts.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "retrograde/train/batch.h"
+
+namespace retrograde {
+
+template <class T>
+class Pieces {
+ public:
+  // Begins a batch, which must outlive its pieces. `start`: the states before its first step; null: the
+  // network's own. Features and outputs are the widths of x and of the target's values.
+  void begin(const Batch<T>& batch, std::size_t steps, std::size_t features, std::size_t outputs,
+             const State<T>* start);
+
+  // The next piece, or null after the last; it is overwritten by the one after it.
+  const Batch<T>* next();
+  // The states before that piece; null: the network's own.
+  const State<T>* start() const { return states_.h.empty() ? nullptr : &start_; }
+  // Takes the states after that piece.
+  void carry(const State<T>& after);
+
+  // The states after each sequence's own last step, once there is no next piece.
+  const State<T>& states() const { return states_; }
+
+ private:
+  std::size_t length(std::size_t b) const;
+
+  const Batch<T>* batch_ = nullptr;
+  std::size_t steps_ = 0, features_ = 0, outputs_ = 0;
+  std::size_t first_ = 0;                     // step at which the next piece begins
+  std::vector<std::size_t> alive_, lengths_;  // of the piece: the batch's sequences in it, their steps
+  std::vector<T> x_, values_, weights_;
+  std::vector<std::int32_t> tokens_, classes_;
+  Batch<T> piece_;
+  State<T> start_;   // of the piece's sequences
+  State<T> states_;  // of all the batch's sequences
+};
+
+extern template class Pieces<float>;
+extern template class Pieces<double>;
+
+}  // namespace retrograde
