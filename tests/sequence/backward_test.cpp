@@ -77,6 +77,18 @@ TEST(Backward, OfLearnedStartStatesAgreesWithComplexStep) {
   }
 }
 
+TEST(Backward, OfLearnedStartStatesCountsOnlySequencesThatBeginWithThem) {
+  auto c = config(Lstm{});
+  const State<double> start = Case(c).start;
+  c.learned_start = true;
+  Case some(c);
+  some.start = start;
+  some.given = {1, 0, 1};
+  EXPECT_LE(worst_gap(some), 1e-12);
+  some.given = {};
+  EXPECT_LE(worst_gap(some), 1e-12);
+}
+
 TEST(Backward, OfTokensAgreesWithComplexStepThoughTheyRepeat) {
   for (const std::size_t embedding : {0, 3}) {
     auto c = config(Gru{});

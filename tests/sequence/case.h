@@ -42,6 +42,7 @@ struct Case {
   std::vector<std::int32_t> tokens;
   std::vector<std::size_t> lengths;
   State<double> start, d_final;
+  std::vector<std::uint8_t> given;
   std::vector<double> d_outputs, d_preactivations;
   std::uint64_t dropout_seed = 0;  // 0: none
 
@@ -81,6 +82,7 @@ struct Case {
            ForwardOptions<T> options = {}) const {
     Random random(dropout_seed);
     options.start = from.h.empty() ? nullptr : &from;
+    options.given = given;
     options.dropout = dropout_seed ? &random : nullptr;
     forward(net, input(values), tape, options);
   }

@@ -22,6 +22,9 @@ void validate(const Config& config, const Input<T>& input, const ForwardOptions<
                      input.batch, input.steps, config.inputs, entries * config.inputs, input.x.size(),
                      input.tokens.size());
   }
+  if (!options.given.empty() && options.given.size() != input.batch)
+    throw UsageError("`given` says for {} sequences where they begin; the batch has {}", options.given.size(),
+                     input.batch);
   if (!options.start) return;
   const std::size_t blocks = config.layers() * config.directions();
   const auto fits = [&](const std::vector<std::vector<T>>& states, const char* what, bool wanted) {
@@ -104,7 +107,7 @@ void start_states(const Network<T>& network, const ForwardOptions<T>& options, s
                                  ? network.parameters()[block_name(s == 0 ? "h0" : "c0", k, d == 1)].data()
                                  : nullptr;
     for (std::size_t b = 0; b < batch; ++b) {
-      if (options.start)
+      if (tape.begins_with_given(b))
         std::copy_n((s == 0 ? options.start->h : options.start->c)[k * config.directions() + d].data() +
                         tape.rows_.order(b) * units,
                     units, out + b * layer.stride);
@@ -232,6 +235,9 @@ void forward(const Network<T>& network, const Input<T>& input, Tape<T>& tape,
   tape.joined_.resize(config.layers());
   tape.dropout_.resize(config.layers());
   tape.has_tape_ = options.keep_tape;
+  tape.given_start_.assign(input.batch, options.start ? 1 : 0);
+  for (std::size_t b = 0; b < options.given.size(); ++b)
+    tape.given_start_[b] = options.start && options.given[tape.rows_.order(b)];
 
   LayerInput<T> rows = input_rows(network, input, tape);
   for (std::size_t k = 0; k < config.layers(); ++k) {

@@ -41,7 +41,8 @@ const T* output_gradient(Tape<T>& tape, std::size_t k, std::size_t d, Buffer<T>&
   return out;
 }
 
-// The gradient by the start states, [B][stride] sorted, to whoever wants it.
+// The gradient by the start states, [B][stride] sorted, to whoever wants it: the learned ones by the
+// sequences that began with them, those that a caller gave by the others.
 template <class T>
 void add_start(const Tape<T>& tape, std::size_t k, std::size_t d, std::size_t which, const T* rows_of_start,
                Gradients<T>& gradients) {
@@ -51,7 +52,8 @@ void add_start(const Tape<T>& tape, std::size_t k, std::size_t d, std::size_t wh
   if (config.learned_start) {
     const auto out = gradients.parameters[block_name(which == 0 ? "h0" : "c0", k, d == 1)];
     for (std::size_t b = 0; b < batch; ++b)
-      for (std::size_t i = 0; i < units; ++i) out[i] += rows_of_start[b * layer.stride + i];
+      if (!tape.begins_with_given(b))
+        for (std::size_t i = 0; i < units; ++i) out[i] += rows_of_start[b * layer.stride + i];
   }
   if (!gradients.want_start) return;
   auto& states = which == 0 ? gradients.start.h : gradients.start.c;
@@ -59,8 +61,9 @@ void add_start(const Tape<T>& tape, std::size_t k, std::size_t d, std::size_t wh
   auto& out = states[k * config.directions() + d];
   out.resize(batch * units);
   for (std::size_t b = 0; b < batch; ++b)
-    for (std::size_t i = 0; i < units; ++i)
-      out[tape.rows_.order(b) * units + i] += rows_of_start[b * layer.stride + i];
+    if (tape.begins_with_given(b) || !config.learned_start)
+      for (std::size_t i = 0; i < units; ++i)
+        out[tape.rows_.order(b) * units + i] += rows_of_start[b * layer.stride + i];
 }
 
 // The gradient by the input rows, to the embedding or to dx.

@@ -75,9 +75,11 @@ class Tape {
   Buffer<T> head_, outputs_;        // [output rows][output_stride_]
   std::vector<std::size_t> index_;  // output row -> entry of [B, T] or [B]
   std::size_t output_stride_ = 0;
+  std::vector<std::uint8_t> given_start_;  // sorted position -> whether it began with a given state
   bool has_tape_ = false;
   Workspace work_;
 
+  bool begins_with_given(std::size_t b) const { return given_start_[b] != 0; }
   Layer& layer(std::size_t k, std::size_t d) { return layers_[k * config_.directions() + d]; }
   const Layer& layer(std::size_t k, std::size_t d) const { return layers_[k * config_.directions() + d]; }
   // Stride of a layer's output rows.
