@@ -22,7 +22,7 @@ class Turning : public BatchSource<double> {
     epoch_ = epoch;
     at_ = first;
   }
-  const Batch<double>* next() override {
+  const BatchView<double>* next() override {
     if (at_ == size()) return nullptr;
     data_ = {};
     for (double& x : data_.x) x *= 1 + 0.1 * static_cast<double>((at_ + epoch_) % 3);
@@ -34,7 +34,7 @@ class Turning : public BatchSource<double> {
  private:
   std::size_t epoch_ = 0, at_ = 0;
   waves::Data<double> data_;
-  Batch<double> batch_;
+  BatchView<double> batch_;
 };
 
 struct Bench {

@@ -50,7 +50,7 @@ TEST(Trainer, WithoutChunksOneStepIsOneUpdateByTheGradient) {
     Network<double> by_hand = waves::network<double>(), trained = by_hand;
     Tape<double> tape;
     Gradients<double> gradients(by_hand);
-    const Batch<double> batch = data.batch();
+    const BatchView<double> batch = data.batch();
     forward(by_hand, batch.input, tape);
     const double loss = loss_and_gradients(by_hand, tape, Loss(), batch.target, bptt, gradients);
     Optimizer<double> optimizer(Sgd{.rate = 0.1}, by_hand.size());
@@ -131,12 +131,47 @@ TEST(Trainer, OnlyContinuesWhatWentBefore) {
   Network<double> net = waves::network<double>();
   Trainer trainer(net, Sgd{});
   trainer.step(data.batch());
-  Batch<double> two = data.batch(true);
+  BatchView<double> two = data.batch(true);
   two.input.batch = 2;
   two.input.x = two.input.x.first(2 * waves::kSteps * waves::kInputs);
+  two.starts = two.starts.first(2);
   two.target.values = two.target.values.first(2 * waves::kSteps * waves::kOutputs);
   EXPECT_THAT([&] { trainer.step(two); },
               ThrowsMessage<UsageError>(HasSubstr("continues 2 sequences; the batch before it had 3")));
+}
+
+TEST(Trainer, ASequenceThatBeginsAnewDoesNotSeeTheCarriedState) {
+  const waves::Data<double> data;
+  Network<double> net = waves::network<double>();
+  Trainer trainer(net, Sgd{.rate = 0});
+  trainer.step(data.batch());
+  const State<double> fresh = trainer.tape().final_state();
+  BatchView<double> mixed = data.batch();
+  const std::vector<std::uint8_t> starts{1, 0, 1};
+  mixed.starts = starts;
+  trainer.step(mixed);
+  const State<double> after = trainer.tape().final_state();
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(after.h[0][i], fresh.h[0][i]);
+    EXPECT_NE(after.h[0][3 + i], fresh.h[0][3 + i]);
+    EXPECT_EQ(after.h[0][6 + i], fresh.h[0][6 + i]);
+  }
+}
+
+TEST(Trainer, ABatchWithoutTargetsOnlyCarriesTheStateOn) {
+  const waves::Data<double> data;
+  Network<double> net = waves::network<double>();
+  const auto before = waves::flat(net);
+  Trainer trainer(net, Sgd{}, {.bptt = chunk(4)});
+  BatchView<double> silent = data.batch();
+  const std::vector<double> weights(waves::kBatch * waves::kSteps);
+  silent.target.weights = weights;
+  const StepReport report = trainer.step(silent);
+  EXPECT_FALSE(report.failure);
+  EXPECT_EQ(report.updates, 0u);
+  EXPECT_EQ(report.counted, 0);
+  EXPECT_EQ(waves::flat(net), before);
+  EXPECT_FALSE(trainer.state().carried.h.empty());
 }
 
 TEST(Trainer, RefusesOptionsThatCannotBe) {

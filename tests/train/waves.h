@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "retrograde/model/network.h"
-#include "retrograde/train/batch.h"
+#include "retrograde/train/batch_view.h"
 
 namespace retrograde::waves {
 
@@ -19,15 +19,19 @@ std::vector<T> sines(std::size_t count, double scale, double rate) {
 
 inline constexpr std::size_t kBatch = 3, kSteps = 11, kInputs = 2, kOutputs = 2;
 
+// Of BatchView::starts.
+inline const std::vector<std::uint8_t> kAll(kBatch, 1), kNone(kBatch, 0);
+
 // [kBatch, kSteps, kInputs] to [kBatch, kSteps, kOutputs].
 template <class T>
 struct Data {
   std::vector<T> x = sines<T>(kBatch * kSteps * kInputs, 1.0, 0.7);
   std::vector<T> y = sines<T>(kBatch * kSteps * kOutputs, 0.8, 0.4);
 
-  Batch<T> batch(bool continues = false) const {
-    return {
-        .input = {.batch = kBatch, .steps = kSteps, .x = x}, .target = {.values = y}, .continues = continues};
+  BatchView<T> batch(bool continues = false) const {
+    return {.input = {.batch = kBatch, .steps = kSteps, .x = x},
+            .target = {.values = y},
+            .starts = continues ? kNone : kAll};
   }
 };
 

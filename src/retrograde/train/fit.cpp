@@ -19,9 +19,9 @@ class Stopwatch {
 };
 
 void add(FitState& state, const StepReport& step) {
-  const double steps = static_cast<double>(step.steps);
   ++state.batch;
-  state.loss += step.loss * steps;
+  state.loss += step.loss * step.counted;
+  state.counted += step.counted;
   state.norm += step.gradient_norm * static_cast<double>(step.updates);
   state.updates += step.updates;
   state.clipped += step.clipped;
@@ -31,7 +31,7 @@ void add(FitState& state, const StepReport& step) {
 EpochReport report_of(const FitState& state, double rate, double seconds) {
   const double updates = static_cast<double>(state.updates);
   return {.epoch = state.epoch + 1,
-          .train_loss = state.loss / static_cast<double>(state.steps),
+          .train_loss = state.loss / state.counted,
           .gradient_norm = state.norm / updates,
           .clipped = static_cast<double>(state.clipped) / updates,
           .rate = rate,
@@ -50,7 +50,7 @@ bool close_epoch(FitState& state, const FitOptions& options, double loss) {
   if (options.plateau) state.plateau.observe(*options.plateau, loss);
   ++state.epoch;
   state.batch = state.updates = state.clipped = state.steps = 0;
-  state.loss = state.norm = 0;
+  state.loss = state.norm = state.counted = 0;
   return best;
 }
 
@@ -67,7 +67,7 @@ Pass run_epoch(Trainer<T>& trainer, BatchSource<T>& batches, const FitOptions& o
                const FitEvents<T>& events, FitState& state, double& rate, std::string& failure) {
   Stopwatch since_save;
   batches.begin(state.epoch, state.batch);
-  while (const Batch<T>* batch = batches.next()) {
+  while (const BatchView<T>* batch = batches.next()) {
     call(events.before_step, *batch);
     rate = trainer.rate();
     const StepReport step = trainer.step(*batch);

@@ -25,7 +25,7 @@ class BatchSource {
   // Makes ready batch `first` of epoch `epoch`, both counted from 0.
   virtual void begin(std::size_t epoch, std::size_t first) = 0;
   // The next batch, valid until the next call; null at the end of the epoch.
-  virtual const Batch<T>* next() = 0;
+  virtual const BatchView<T>* next() = 0;
 };
 
 // What validation says: the loss that decides which epoch is best, and metrics by name.
@@ -44,7 +44,7 @@ struct FitOptions {
 struct FitState {
   std::size_t epoch = 0, batch = 0;  // of the next batch, counted from 0
   // Sums over the batches of the running epoch.
-  double loss = 0, norm = 0;
+  double loss = 0, counted = 0, norm = 0;
   std::size_t updates = 0, clipped = 0, steps = 0;
   // The best epoch (counted from 1, 0: none yet) and those since then that were no better.
   double best_loss = std::numeric_limits<double>::infinity();
@@ -54,7 +54,7 @@ struct FitState {
 
 struct EpochReport {
   std::size_t epoch = 0;  // from 1
-  double train_loss = 0;  // mean over the steps, each before its update
+  double train_loss = 0;  // mean over the targets, each before its update
   std::optional<Evaluation> valid = {};
   double gradient_norm = 0;  // mean of the updates', before clipping
   double clipped = 0;        // fraction of the updates
@@ -71,11 +71,11 @@ struct StepEvent {
 
 template <class T>
 struct FitEvents {
-  std::function<Evaluation()> validate = {};              // none: the training loss decides
-  std::function<void(const Batch<T>&)> before_step = {};  // verification
-  std::function<bool(const StepEvent&)> on_step = {};     // false: save and stop
-  std::function<void(const EpochReport&)> on_epoch = {};  // before the epoch is saved
-  std::function<void(const FitState&)> save_best = {};    // the trainer holds the rest
+  std::function<Evaluation()> validate = {};                  // none: the training loss decides
+  std::function<void(const BatchView<T>&)> before_step = {};  // verification
+  std::function<bool(const StepEvent&)> on_step = {};         // false: save and stop
+  std::function<void(const EpochReport&)> on_epoch = {};      // before the epoch is saved
+  std::function<void(const FitState&)> save_best = {};        // the trainer holds the rest
   std::function<void(const FitState&)> save_last = {};
 };
 

@@ -98,7 +98,8 @@ std::string first_non_finite(const Params<T>& values, const std::string& what) {
 }
 
 template <class T>
-std::string first_non_finite(const Network<T>& network, const Batch<T>& batch, ForwardOptions<T> options) {
+std::string first_non_finite(const Network<T>& network, const BatchView<T>& batch,
+                             ForwardOptions<T> options) {
   const Config& config = network.config();
   const std::size_t steps = batch.input.steps;
   const std::size_t output_steps = config.at == At::every ? steps : 1;
@@ -127,8 +128,9 @@ std::string first_non_finite(const Network<T>& network, const Batch<T>& batch, F
   return "";
 }
 
-template std::string first_non_finite(const Network<float>&, const Batch<float>&, ForwardOptions<float>);
-template std::string first_non_finite(const Network<double>&, const Batch<double>&, ForwardOptions<double>);
+template std::string first_non_finite(const Network<float>&, const BatchView<float>&, ForwardOptions<float>);
+template std::string first_non_finite(const Network<double>&, const BatchView<double>&,
+                                      ForwardOptions<double>);
 template std::string first_non_finite(const Params<float>&, const std::string&);
 template std::string first_non_finite(const Params<double>&, const std::string&);
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "retrograde/sequence/forward.h"
-#include "retrograde/train/batch.h"
+#include "retrograde/train/batch_view.h"
 
 namespace retrograde {
 
@@ -14,7 +14,7 @@ namespace retrograde {
 // "" if all are finite. Indices count from 0. `options` are those of the forward that failed (its dropout
 // source as it was before).
 template <class T>
-std::string first_non_finite(const Network<T>& network, const Batch<T>& batch, ForwardOptions<T> options);
+std::string first_non_finite(const Network<T>& network, const BatchView<T>& batch, ForwardOptions<T> options);
 
 // The same for a flat vector with these blocks: "gradient of weight_hh_l0[3, 5] is inf"; `what` is "gradient
 // of ".

@@ -47,14 +47,21 @@ void scatter(const std::vector<std::vector<T>>& some, const std::vector<std::siz
 }  // namespace
 
 template <class T>
-void Pieces<T>::begin(const Batch<T>& batch, std::size_t steps, std::size_t features, std::size_t outputs,
-                      const State<T>* start) {
+void Pieces<T>::begin(const BatchView<T>& batch, std::size_t steps, std::size_t features, std::size_t outputs,
+                      const ForwardOptions<T>& beginning) {
   batch_ = &batch;
   steps_ = steps;
   features_ = features;
   outputs_ = outputs;
   first_ = 0;
-  states_ = start ? *start : State<T>{};
+  states_ = beginning.start ? *beginning.start : State<T>{};
+  given_.assign(beginning.given.begin(), beginning.given.end());
+}
+
+template <class T>
+ForwardOptions<T> Pieces<T>::beginning() const {
+  if (states_.h.empty()) return {};
+  return {.start = &start_, .given = given_};
 }
 
 template <class T>
@@ -63,7 +70,7 @@ std::size_t Pieces<T>::length(std::size_t b) const {
 }
 
 template <class T>
-const Batch<T>* Pieces<T>::next() {
+const BatchView<T>* Pieces<T>::next() {
   const Input<T>& input = batch_->input;
   alive_.clear();
   lengths_.clear();
@@ -98,6 +105,7 @@ template <class T>
 void Pieces<T>::carry(const State<T>& after) {
   scatter(after.h, alive_, batch_->input.batch, states_.h);
   scatter(after.c, alive_, batch_->input.batch, states_.c);
+  given_.clear();  // every later piece goes on from a state
 }
 
 template class Pieces<float>;

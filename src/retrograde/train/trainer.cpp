@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "retrograde/optim/clip.h"
@@ -18,14 +19,22 @@ std::size_t valid_steps(const Input<T>& input) {
   return std::accumulate(input.lengths.begin(), input.lengths.end(), std::size_t{0});
 }
 
-// What the loss of a piece counts in the loss of its whole, by how the loss is reduced.
+// How much the targets count together.
 template <class T>
-double weight_of(const Input<T>& input, Reduction how) {
+double counted(const BatchView<T>& batch, At at) {
+  const auto& weights = batch.target.weights;
+  if (!weights.empty()) return std::accumulate(weights.begin(), weights.end(), 0.0);
+  return static_cast<double>(at == At::last ? batch.input.batch : valid_steps(batch.input));
+}
+
+// What the loss of a piece counts in that of its whole, by how the loss is reduced.
+template <class T>
+double weight_of(const BatchView<T>& batch, At at, Reduction how) {
   switch (how) {
     case Reduction::mean:
-      return static_cast<double>(valid_steps(input));
+      return counted(batch, at);
     case Reduction::mean_batch:
-      return static_cast<double>(input.batch);
+      return static_cast<double>(batch.input.batch);
     case Reduction::sum:
       break;
   }
@@ -46,38 +55,46 @@ Trainer<T>::Trainer(Network<T>& network, const Method& method, TrainerOptions op
 }
 
 template <class T>
-bool Trainer<T>::cuts(const Batch<T>& batch) const {
+bool Trainer<T>::cuts(const BatchView<T>& batch) const {
   const Config& config = network_->config();
   return options_.bptt.kind == Bptt::Kind::chunk && options_.update_each_chunk &&
          batch.input.steps > options_.bptt.length && config.at == At::every && !config.bidirectional;
 }
 
 template <class T>
-const State<T>* Trainer<T>::start_of(const Batch<T>& batch) const {
-  if (!batch.continues || carried_.h.empty()) return nullptr;
+ForwardOptions<T> Trainer<T>::beginning_of(const BatchView<T>& batch) {
+  const auto& starts = batch.starts;
+  if (!starts.empty() && starts.size() != batch.input.batch)
+    throw UsageError("`starts` speaks of {} sequences; the batch has {}", starts.size(), batch.input.batch);
+  if (std::ranges::all_of(starts, [](std::uint8_t start) { return start != 0; }) || carried_.h.empty())
+    return {};
   const Config& config = network_->config();
   if (config.bidirectional)
     throw UsageError("a bidirectional network reads a sequence from its end, so it cannot continue one");
   if (carried_.h[0].size() != batch.input.batch * config.hidden[0])
     throw UsageError("the batch continues {} sequences; the batch before it had {}", batch.input.batch,
                      carried_.h[0].size() / config.hidden[0]);
-  return &carried_;
+  given_.resize(starts.size());
+  std::ranges::transform(starts, given_.begin(), [](std::uint8_t start) { return std::uint8_t{start == 0}; });
+  return {.start = &carried_, .given = given_};
 }
 
 template <class T>
-StepReport Trainer<T>::step(const Batch<T>& batch) {
+StepReport Trainer<T>::step(const BatchView<T>& batch) {
+  const Config& config = network_->config();
   StepReport report;
-  const State<T>* start = start_of(batch);
-  const Reduction how = options_.loss.how();
+  const ForwardOptions<T> beginning = beginning_of(batch);
   if (!cuts(batch)) {
-    if (update(batch, start, 1, report)) carried_ = tape_.final_state();
+    if (update(batch, beginning, 1, report)) carried_ = tape_.final_state();
     return report;
   }
-  pieces_.begin(batch, options_.bptt.length, network_->config().inputs, network_->config().output_width(),
-                start);
-  const double whole = weight_of(batch.input, how);
-  while (const Batch<T>* piece = pieces_.next()) {
-    if (!update(*piece, pieces_.start(), weight_of(piece->input, how) / whole, report)) return report;
+  const auto weight = [&](const BatchView<T>& part) {
+    return weight_of(part, config.at, options_.loss.how());
+  };
+  const double whole = std::max(weight(batch), std::numeric_limits<double>::min());
+  pieces_.begin(batch, options_.bptt.length, config.inputs, config.output_width(), beginning);
+  while (const BatchView<T>* piece = pieces_.next()) {
+    if (!update(*piece, pieces_.beginning(), weight(*piece) / whole, report)) return report;
     pieces_.carry(tape_.final_state());
   }
   carried_ = pieces_.states();
@@ -85,20 +102,29 @@ StepReport Trainer<T>::step(const Batch<T>& batch) {
 }
 
 template <class T>
-bool Trainer<T>::update(const Batch<T>& batch, const State<T>* start, double weight, StepReport& report) {
+bool Trainer<T>::update(const BatchView<T>& batch, ForwardOptions<T> beginning, double share,
+                        StepReport& report) {
   const Config& config = network_->config();
+  const double targets = counted(batch, config.at);
+  report.steps += valid_steps(batch.input);
+  report.counted += targets;
+  if (!(targets > 0)) {
+    beginning.keep_tape = false;
+    forward(*network_, batch.input, tape_, beginning);
+    return true;
+  }
+
   const Random masks = Random::named(options_.seed, fmt::format("dropout of update {}", updates()));
-  const bool drops = config.dropout > 0 || config.recurrent_dropout > 0;
-  Random dropout = masks;
-  forward(*network_, batch.input, tape_, {.start = start, .dropout = drops ? &dropout : nullptr});
+  Random random = masks;
+  if (config.dropout > 0 || config.recurrent_dropout > 0) beginning.dropout = &random;
+  forward(*network_, batch.input, tape_, beginning);
   gradients_.clear();
   const double loss =
       loss_and_gradients(*network_, tape_, options_.loss, batch.target, options_.bptt, gradients_);
-  report.loss += weight * loss;
+  report.loss += share * loss;
   if (!std::isfinite(loss)) {
-    dropout = masks;
-    report.failure =
-        first_non_finite(*network_, batch, {.start = start, .dropout = drops ? &dropout : nullptr});
+    random = masks;
+    report.failure = first_non_finite(*network_, batch, beginning);
     if (report.failure->empty()) report.failure = "the sum of the losses is too large for a number";
     return false;
   }
@@ -113,7 +139,6 @@ bool Trainer<T>::update(const Batch<T>& batch, const State<T>* start, double wei
   }
   report.gradient_norm = std::max(report.gradient_norm, length);
   report.clipped += options_.clip_norm > 0 && length > options_.clip_norm ? 1 : 0;
-  report.steps += valid_steps(batch.input);
   optimizer_.step(network_->parameters().flat(), g, options_.schedule.factor(updates()) * rate_scale_);
   ++report.updates;
   return true;

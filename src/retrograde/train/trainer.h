@@ -2,7 +2,7 @@
 // (train/fit.h is one), the trainer owns the truncation, the carried states and the optimiser.
 //
 //   Trainer trainer(net, Adam{.rate = 1e-3}, {.bptt = chunk(96), .clip_norm = 1.0});
-//   for (const Batch<float>& batch : batches) report(trainer.step(batch).loss);
+//   while (batches->next(batch)) report(trainer.step(batch).loss);
 //
 // Everything random is drawn from the seed and the number of the update, so a trainer that is restored goes
 // on bit for bit as if it had never stopped.
@@ -12,11 +12,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "retrograde/optim/optimizer.h"
 #include "retrograde/optim/schedule.h"
 #include "retrograde/sequence/backward.h"
-#include "retrograde/train/batch.h"
+#include "retrograde/train/batch_view.h"
 #include "retrograde/train/pieces.h"
 
 namespace retrograde {
@@ -35,11 +36,12 @@ struct TrainerOptions {
 };
 
 struct StepReport {
-  double loss = 0;           // of the batch, before the update; mean over the pieces, weighted by their steps
+  double loss = 0;           // of the batch, before the update; mean over the pieces
   double gradient_norm = 0;  // before clipping; the largest of the pieces'
   std::size_t updates = 0;
   std::size_t clipped = 0;  // updates whose gradient was shortened
   std::size_t steps = 0;    // valid time steps, all sequences together
+  double counted = 0;  // the targets' weights, together; 0: nothing to learn here, only states carried on
   // Where a number stopped being finite, in words; the parameters are then those before the failing update.
   std::optional<std::string> failure;
 };
@@ -59,7 +61,7 @@ class Trainer {
   Trainer(Network<T>& network, const Method& method, TrainerOptions options = {});
 
   // UsageError if the batch does not fit the network, or continues one that had another number of sequences.
-  StepReport step(const Batch<T>& batch);
+  StepReport step(const BatchView<T>& batch);
   // Multiplies the rate from now on, beside the schedule (reduction on plateau).
   void scale_rate(double scale) { rate_scale_ = scale; }
   // The rate of the next update.
@@ -75,11 +77,12 @@ class Trainer {
   void restore(TrainerState<T> state);
 
  private:
-  bool cuts(const Batch<T>& batch) const;
-  const State<T>* start_of(const Batch<T>& batch) const;
-  // One forward, backward and update, whose loss counts `weight` in the report; false if something was not
+  bool cuts(const BatchView<T>& batch) const;
+  // Where the batch's sequences begin: with the carried states, if any goes on.
+  ForwardOptions<T> beginning_of(const BatchView<T>& batch);
+  // One forward, backward and update, whose loss counts `share` in the report; false if something was not
   // finite.
-  bool update(const Batch<T>& batch, const State<T>* start, double weight, StepReport& report);
+  bool update(const BatchView<T>& batch, ForwardOptions<T> beginning, double share, StepReport& report);
 
   Network<T>* network_;
   TrainerOptions options_;
@@ -88,6 +91,7 @@ class Trainer {
   Tape<T> tape_;
   Pieces<T> pieces_;
   State<T> carried_;
+  std::vector<std::uint8_t> given_;
   double rate_scale_ = 1;
 };
 
