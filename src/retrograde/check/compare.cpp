@@ -17,12 +17,13 @@ double smallest(Precision precision) {
                                          : std::numeric_limits<double>::denorm_min();
 }
 
-// Rounding of the claim beyond its own last places.
+// Rounding of the claim beyond its own last places: what the caller knows and what the oracle measured.
 double claim_noise(const Entry& e, Precision claim, double scale) {
-  if (!std::isnan(e.claim_noise)) return e.claim_noise;
-  if (!std::isnan(e.truth.rounding))
-    return tolerance::kMeasuredRounding * e.truth.rounding * epsilon(claim) / epsilon(Precision::float64);
-  return tolerance::kCancellation * epsilon(claim) * scale;
+  const double ratio = epsilon(claim) / epsilon(Precision::float64);
+  const double measured = tolerance::kMeasuredRounding * e.truth.rounding * ratio;
+  if (std::isnan(e.claim_noise) && std::isnan(measured))
+    return tolerance::kCancellation * epsilon(claim) * scale;
+  return std::fmax(e.claim_noise, measured);
 }
 
 void judge(Entry& e, Precision claim, double scale, double gradient_scale) {
@@ -37,8 +38,8 @@ void judge(Entry& e, Precision claim, double scale, double gradient_scale) {
     e.verdict = Verdict::cannot_tell;
   } else if (!(e.gap <= e.allowed)) {
     e.verdict = Verdict::differs;
-  } else if (!(e.gap <= e.certain)) {  // excused; certified only if the excuse is too small to hide a mistake
-    e.verdict = e.allowed <= tolerance::kResolution * size ? Verdict::agrees : Verdict::cannot_tell;
+  } else if (!(e.gap <= e.certain)) {  // excused, and too small a share of the entry to be a mistake, or not
+    e.verdict = e.gap <= tolerance::kResolution * size ? Verdict::agrees : Verdict::cannot_tell;
   } else {  // certified to a small share of the entry; or both exactly zero, and so they should be to all
             // that is seen
     const bool zero = e.gap == 0 && size == 0 &&
@@ -49,9 +50,7 @@ void judge(Entry& e, Precision claim, double scale, double gradient_scale) {
 
 // An entry that is too small to be resolved leaves the block's verdict alone as long as it could hide nothing
 // that matters to the block.
-bool harmless(const Entry& e, double scale) {
-  return e.gap <= e.certain && e.certain <= tolerance::kResolution * scale;
-}
+bool harmless(const Entry& e, double scale) { return e.gap + e.certain <= tolerance::kResolution * scale; }
 
 double badness(const Entry& e) {
   if (!std::isfinite(e.claimed)) return kInfinity;
@@ -74,8 +73,9 @@ std::string explain(const BlockResult& r, const Entry* doubtful, const Block& bl
     if (r.scale <= e.certain)
       return fmt::format("the gradient cannot be told from zero ({:.1e} at most): nothing was tested",
                          e.certain);
-    return fmt::format("at {} a gap up to {:.1e} is rounding or the oracle's error; the entry is {:.1e}",
-                       where(e), e.allowed, std::abs(e.truth.value));
+    return fmt::format(
+        "at {} a gap of {:.1e} may be rounding or the oracle's error ({:.1e}); the entry is {:.1e}", where(e),
+        e.gap, e.allowed, std::abs(e.truth.value));
   }
   if (r.scale == 0) return "zero everywhere: nothing was tested";
   if (r.unresolved > 0)
@@ -143,7 +143,7 @@ BlockResult compare_block(const Block& block, std::vector<Entry>& entries, Preci
   r.norm_ratio = claimed_norm / true_norm;
   if (r.bad > 0)
     r.verdict = Verdict::differs;
-  else if (doubtful != nullptr || entries.empty())
+  else if (doubtful != nullptr || entries.empty() || 2 * r.unresolved > r.checked)
     r.verdict = Verdict::cannot_tell;
   else
     r.verdict = Verdict::agrees;

@@ -211,9 +211,6 @@ Entry Check::entry(const Probe& probe) {
     squares += std::pow(noise * v.values[i], 2);
   }
   e.claim_noise = 3 * std::sqrt(squares);
-  if (!std::isnan(e.truth.rounding))
-    e.claim_noise += tolerance::kMeasuredRounding * e.truth.rounding * epsilon(report_.claim) /
-                     epsilon(Precision::float64);
   return e;
 }
 

@@ -1,0 +1,162 @@
+#include "retrograde/check/truncation.h"
+
+#include <gmock/gmock.h>
+
+#include "check/problem.h"
+
+namespace retrograde {
+namespace {
+
+using testing::Problem;
+
+std::vector<Problem> problems() {
+  std::vector<Problem> result;
+  for (const Cell& cell : std::vector<Cell>{Elman{}, Gru{}, Gru{.reset_after = false}, Lstm{}})
+    for (const bool bidirectional : {false, true}) {
+      Config config{
+          .cell = cell, .inputs = 3, .hidden = {5, 2}, .outputs = 2, .bidirectional = bidirectional};
+      config.dropout = config.recurrent_dropout = 0.3;
+      Problem problem(config);
+      problem.draw(7);
+      result.push_back(std::move(problem));
+    }
+  return result;
+}
+
+std::complex<double> at_point(const ComplexFunction& f, const std::vector<double>& theta) {
+  const std::vector<std::complex<double>> point(theta.begin(), theta.end());
+  return f(point);
+}
+
+// Every derivative of f by complex step.
+std::vector<double> gradient_of(const ComplexFunction& f, const std::vector<double>& theta) {
+  Random random(1);
+  std::vector<double> g(theta.size());
+  const std::vector<double> one{1};
+  for (std::size_t i = 0; i < g.size(); ++i) g[i] = complex_step(f, theta, {i, one}, random, 2).value;
+  return g;
+}
+
+TEST(Surrogate, HasTheValueOfTheLossWhateverIsFrozen) {
+  for (auto& problem : problems()) {
+    const auto theta = point_of(problem.network, problem.view());
+    const double loss = at_point(loss_function(problem.network, problem.view()), theta).real();
+    for (const auto& bptt : {full(), chunk(1), chunk(2), window(0), window(2), window(9)}) {
+      problem.bptt = bptt;
+      EXPECT_NEAR(at_point(surrogate_function(problem.network, problem.view()), theta).real(), loss,
+                  1e-14 * loss)
+          << to_string(bptt);
+    }
+  }
+}
+
+TEST(Surrogate, OfTheWholeSequenceIsASecondWitnessOfTheFullGradient) {
+  for (const auto& problem : problems()) {
+    const auto claimed = own_gradient(problem.network, problem.view());
+    const auto report = check_gradient(Objective{{}, surrogate_function(problem.network, problem.view())},
+                                       point_of(problem.network, problem.view()), claimed,
+                                       {.blocks = blocks_of(problem.network, problem.view())});
+    EXPECT_EQ(report.verdict, Verdict::agrees) << report.text();
+  }
+}
+
+TEST(Surrogate, TellsATruncatedGradientFromTheFullOneAndFromItsNeighbours) {
+  auto all = problems();
+  for (auto* one : {&all[1], &all[6]}) {  // an Elman net both ways, an LSTM
+    auto& problem = *one;
+    const CheckOptions options{.blocks = blocks_of(problem.network, problem.view()), .mode = CheckMode::full};
+    const auto theta = point_of(problem.network, problem.view());
+    const auto verdict = [&](const Bptt& claimed, const Bptt& asked) {
+      problem.bptt = claimed;
+      const auto gradient = own_gradient(problem.network, problem.view());
+      problem.bptt = asked;
+      const auto f = asked == full() ? loss_function(problem.network, problem.view())
+                                     : surrogate_function(problem.network, problem.view());
+      return check_gradient(Objective{{}, f}, theta, gradient, options).verdict;
+    };
+    EXPECT_EQ(verdict(window(1), window(1)), Verdict::agrees);
+    EXPECT_EQ(verdict(chunk(2), chunk(2)), Verdict::agrees);
+    EXPECT_EQ(verdict(window(1), full()), Verdict::differs);
+    EXPECT_EQ(verdict(window(1), window(2)), Verdict::differs);
+    EXPECT_EQ(verdict(chunk(2), chunk(3)), Verdict::differs);
+    EXPECT_EQ(verdict(chunk(2), window(1)), Verdict::differs);
+    EXPECT_EQ(verdict(full(), chunk(3)), Verdict::differs);
+  }
+}
+
+TEST(Bias, IsThatOfTheSurrogatesExactGradients) {
+  for (auto& problem : problems()) {
+    const auto report = truncation_bias(problem.network, problem.view(), {window(1), chunk(2)});
+    const auto theta = point_of(problem.network, problem.view());
+    const auto full_gradient = gradient_of(loss_function(problem.network, problem.view()), theta);
+    for (const auto& at : report.at) {
+      problem.bptt = at.bptt;
+      const auto truncated = gradient_of(surrogate_function(problem.network, problem.view()), theta);
+      std::size_t block = 0;
+      for (const ParamBlock& p : problem.network.parameters().blocks()) {
+        double gap = 0, size = 0, dot = 0, own = 0, signs = 0;
+        for (std::size_t i = p.offset; i < p.offset + p.size; ++i) {
+          gap += std::pow(truncated[i] - full_gradient[i], 2);
+          size += std::pow(full_gradient[i], 2);
+          own += std::pow(truncated[i], 2);
+          dot += truncated[i] * full_gradient[i];
+          signs += truncated[i] * full_gradient[i] > 0 || (truncated[i] == 0 && full_gradient[i] == 0);
+        }
+        const auto& bias = at.blocks[block++];
+        EXPECT_NEAR(bias.relative_norm, std::sqrt(gap / size), 1e-11) << p.name;
+        EXPECT_NEAR(bias.cosine, dot / std::sqrt(own * size), 1e-11) << p.name;
+        EXPECT_NEAR(bias.sign_agreement, signs / static_cast<double>(p.size), 1e-11) << p.name;
+      }
+    }
+  }
+}
+
+TEST(Bias, EndsWithTheSequenceAndNeverTouchesTheHead) {
+  for (const auto& problem : problems()) {
+    const auto report = truncation_bias(problem.network, problem.view(), windows_up_to(problem.steps));
+    EXPECT_LE(report.at.back().whole.relative_norm, 1e-13);
+    EXPECT_GT(report.at.front().whole.relative_norm, 1e-3);
+    EXPECT_EQ(report.blocks.back(), "head.bias");
+    for (const auto& at : report.at) EXPECT_EQ(at.blocks.back().relative_norm, 0);
+    EXPECT_NEAR(report.at.front().added.back(), 1, 1e-12);  // all of the head's gradient is there at reach 0
+  }
+}
+
+TEST(Bias, TheSmallestReachIsWithinTheBoundAndTheOneBeforeIsNot) {
+  const auto problem = problems()[0];
+  std::vector<Bptt> all;
+  for (std::size_t reach = 0; reach < problem.steps; ++reach) all.push_back(window(reach));
+  const auto report = truncation_bias(problem.network, problem.view(), all);
+  for (const double bound : {0.3, 0.1, 0.01}) {
+    const auto reach = report.smallest_reach(bound);
+    ASSERT_TRUE(reach);
+    EXPECT_LE(report.at[*reach].whole.relative_norm, bound);
+    if (*reach > 0) {
+      EXPECT_GT(report.at[*reach - 1].whole.relative_norm, bound);
+    }
+  }
+  EXPECT_FALSE(truncation_bias(problem.network, problem.view(), {window(0)}).smallest_reach(1e-6));
+}
+
+TEST(Bias, TheReportNamesWhatItMeasured) {
+  const auto problem = problems()[0];
+  const auto report = truncation_bias(problem.network, problem.view(), {window(1), chunk(2)});
+  EXPECT_THAT(report.text(), ::testing::HasSubstr("window:1"));
+  EXPECT_THAT(report.text(), ::testing::HasSubstr("weight_hh_l0"));
+  const auto json = report.json();
+  EXPECT_EQ(json[1]["truncation"], "chunk:2");
+  EXPECT_EQ(json[1]["blocks"].size(), report.blocks.size());
+}
+
+TEST(Windows, GrowFromTheOwnStepToTheWholeSequence) {
+  for (const std::size_t steps : std::vector<std::size_t>{1, 2, 3, 5, 97, 1000}) {
+    const auto windows = windows_up_to(steps);
+    EXPECT_EQ(windows.front(), window(0));
+    EXPECT_EQ(windows.back(), window(steps - 1));
+    for (std::size_t i = 1; i < windows.size(); ++i) EXPECT_GT(windows[i].length, windows[i - 1].length);
+    EXPECT_LE(windows.size(), 25u);
+  }
+}
+
+}  // namespace
+}  // namespace retrograde
