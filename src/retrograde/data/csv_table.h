@@ -36,12 +36,6 @@ struct CsvTableOptions {
   std::size_t memory = std::size_t{1} << 28;  // bytes of numbers to be kept
 };
 
-// A run of rows that belong together.
-struct SeriesRows {
-  std::string name;
-  std::size_t first = 0, count = 0;
-};
-
 struct CsvTable {
   std::unique_ptr<Table> table;  // the columns of numbers, then those of classes
   std::vector<SeriesRows> series;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "retrograde/data/npy.h"
@@ -29,6 +30,12 @@ class Table {
 
  protected:
   void check_rows(std::size_t first, std::size_t count, std::size_t places) const;
+};
+
+// A run of rows that belong together.
+struct SeriesRows {
+  std::string name{};
+  std::size_t first = 0, count = 0;
 };
 
 // The place in `names`, as Table::find; `what` begins the error's sentence: the file's name.
