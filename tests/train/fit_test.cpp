@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "retrograde/data/batches.h"
 #include "train/waves.h"
 
 namespace retrograde {
@@ -14,33 +15,28 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-// Three batches an epoch, whose order turns with the epoch.
-class Turning : public BatchSource<double> {
- public:
-  std::size_t size() const override { return 3; }
-  void begin(std::size_t epoch, std::size_t first) override {
-    epoch_ = epoch;
-    at_ = first;
+// Seven waves of unequal length and their successors.
+std::shared_ptr<const Dataset> seven_waves() {
+  auto dataset = std::make_shared<Sequences>(Layout{.inputs = waves::kInputs, .outputs = waves::kOutputs});
+  for (std::size_t i = 0; i < 7; ++i) {
+    const std::size_t steps = 5 + i;
+    dataset->add({.x = waves::sines<double>(steps * waves::kInputs, 1, 0.3 + 0.1 * static_cast<double>(i)),
+                  .values = waves::sines<double>(steps * waves::kOutputs, 0.8, 0.4)});
   }
-  const BatchView<double>* next() override {
-    if (at_ == size()) return nullptr;
-    data_ = {};
-    for (double& x : data_.x) x *= 1 + 0.1 * static_cast<double>((at_ + epoch_) % 3);
-    batch_ = data_.batch(at_ > 0);
-    ++at_;
-    return &batch_;
-  }
+  return dataset;
+}
 
- private:
-  std::size_t epoch_ = 0, at_ = 0;
-  waves::Data<double> data_;
-  BatchView<double> batch_;
-};
+std::unique_ptr<Batches> whole() { return whole_batches(seven_waves(), {.batch = 3}); }
+// Side by side with carried states, in pieces of 6 steps: 3 rows of about 19 steps.
+std::unique_ptr<Batches> streams() { return stream_batches(seven_waves(), 3, 6); }
 
 struct Bench {
+  explicit Bench(std::unique_ptr<Batches> (*source)() = whole) : batches_(source()) {}
+
   Network<double> net = waves::network<double>({.cell = Lstm{}, .hidden = {3}, .recurrent_dropout = 0.1});
   Trainer<double> trainer{net, Adam{.rate = 0.01}, {.bptt = chunk(4), .clip_norm = 1}};
-  Turning batches;
+  std::unique_ptr<Batches> batches_;
+  Batches& batches = *batches_;
 };
 
 TEST(Fit, ReportsEveryEpochAndEveryStep) {
@@ -55,7 +51,7 @@ TEST(Fit, ReportsEveryEpochAndEveryStep) {
                                 .on_epoch =
                                     [&](const EpochReport& report) {
                                       epochs.push_back(report.epoch);
-                                      EXPECT_EQ(report.steps, 3 * waves::kBatch * waves::kSteps);
+                                      EXPECT_EQ(report.steps, seven_waves()->steps());
                                       EXPECT_GT(report.gradient_norm, 0);
                                       EXPECT_EQ(report.rate, 0.01);
                                     }});
@@ -105,30 +101,43 @@ TEST(Fit, ReducesTheRateOnAPlateau) {
   EXPECT_THAT(rates, ElementsAre(0.01, 0.01, 0.01, 0.005, 0.005));
 }
 
+const FitOptions kThreeEpochs{.epochs = 3, .plateau = ReduceOnPlateau{.factor = 0.5, .patience = 0}};
+
 // Stops after `stop` steps, restores everything in a new trainer, goes on, and returns the parameters at the
 // end.
-std::vector<double> interrupted_after(std::size_t stop) {
-  Bench first;
+std::vector<double> interrupted_after(std::size_t stop, std::unique_ptr<Batches> (*source)()) {
+  Bench first(source);
   FitState saved;
   std::size_t done = 0;
-  const FitOptions options{.epochs = 3, .plateau = ReduceOnPlateau{.factor = 0.5, .patience = 0}};
-  const FitResult result = fit(first.trainer, first.batches, options,
+  const FitResult result = fit(first.trainer, first.batches, kThreeEpochs,
                                {.on_step = [&](const StepEvent&) { return ++done < stop; },
                                 .save_last = [&](const FitState& state) { saved = state; }});
   EXPECT_EQ(result.ending, Ending::stopped);
-  Bench second;
+  Bench second(source);
   std::ranges::copy(first.net.parameters().flat(), second.net.parameters().flat().begin());
   second.trainer.restore(first.trainer.state());
-  fit(second.trainer, second.batches, options, {}, saved);
+  fit(second.trainer, second.batches, kThreeEpochs, {}, saved);
   return waves::flat(second.net);
 }
 
 TEST(Fit, InterruptedAfterAnyBatchEndsWithTheSameBits) {
-  Bench whole;
-  fit(whole.trainer, whole.batches, {.epochs = 3, .plateau = ReduceOnPlateau{.factor = 0.5, .patience = 0}},
-      {});
-  for (std::size_t stop = 1; stop <= 9; ++stop)
-    EXPECT_EQ(interrupted_after(stop), waves::flat(whole.net)) << stop;
+  for (const auto source : {whole, streams}) {
+    Bench uninterrupted(source);
+    fit(uninterrupted.trainer, uninterrupted.batches, kThreeEpochs, {});
+    for (std::size_t stop = 1; stop <= 3 * uninterrupted.batches.count(); ++stop)
+      EXPECT_EQ(interrupted_after(stop, source), waves::flat(uninterrupted.net)) << stop;
+  }
+}
+
+TEST(Fit, TheSeedDecidesTheOrderOfSequences) {
+  const auto trained = [](std::uint64_t seed) {
+    Bench bench;
+    Trainer<double> trainer(bench.net, Adam{}, {.seed = seed});
+    fit(trainer, bench.batches, {.epochs = 2}, {});
+    return waves::flat(bench.net);
+  };
+  EXPECT_EQ(trained(3), trained(3));
+  EXPECT_NE(trained(3), trained(4));
 }
 
 TEST(Fit, ANumberThatIsNotFiniteEndsItWithThePlaceInWords) {

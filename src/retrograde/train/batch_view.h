@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "retrograde/data/batch.h"
 #include "retrograde/loss/loss.h"
 #include "retrograde/sequence/input.h"
 
@@ -17,5 +18,10 @@ struct BatchView {
   // states are carried over. Empty: all begin here.
   std::span<const std::uint8_t> starts = {};
 };
+
+template <class T>
+BatchView<T> view(const Batch<T>& batch) {
+  return {batch.input(), batch.target(), batch.starts};
+}
 
 }  // namespace retrograde

@@ -63,20 +63,24 @@ enum class Pass { done, stopped, diverged };
 
 // The batches that are left of the running epoch.
 template <class T>
-Pass run_epoch(Trainer<T>& trainer, BatchSource<T>& batches, const FitOptions& options,
-               const FitEvents<T>& events, FitState& state, double& rate, std::string& failure) {
+Pass run_epoch(Trainer<T>& trainer, Batches& batches, const FitOptions& options, const FitEvents<T>& events,
+               FitState& state, double& rate, std::string& failure) {
   Stopwatch since_save;
-  batches.begin(state.epoch, state.batch);
-  while (const BatchView<T>* batch = batches.next()) {
-    call(events.before_step, *batch);
+  Batch<double> read;
+  Random order = Random::named(trainer.options().seed, fmt::format("order of epoch {}", state.epoch));
+  batches.start(order);
+  if (state.batch > 0) batches.resume({state.batch, batches.position().order});
+  while (batches.next(read)) {
+    const Batch<T> batch = read.template cast<T>();
+    call(events.before_step, view(batch));
     rate = trainer.rate();
-    const StepReport step = trainer.step(*batch);
+    const StepReport step = trainer.step(batch);
     if (step.failure) {
       failure = fmt::format("epoch {}, batch {}, {}", state.epoch + 1, state.batch + 1, *step.failure);
       return Pass::diverged;
     }
     add(state, step);
-    if (events.on_step && !events.on_step({state.epoch + 1, state.batch, batches.size(), step})) {
+    if (events.on_step && !events.on_step({state.epoch + 1, state.batch, batches.count(), step})) {
       call(events.save_last, state);
       return Pass::stopped;
     }
@@ -91,8 +95,8 @@ Pass run_epoch(Trainer<T>& trainer, BatchSource<T>& batches, const FitOptions& o
 }  // namespace
 
 template <class T>
-FitResult fit(Trainer<T>& trainer, BatchSource<T>& batches, const FitOptions& options,
-              const FitEvents<T>& events, FitState state) {
+FitResult fit(Trainer<T>& trainer, Batches& batches, const FitOptions& options, const FitEvents<T>& events,
+              FitState state) {
   const auto result = [&](Ending ending, std::string failure = "") {
     return FitResult{ending, state.best_epoch, state.best_loss, std::move(failure)};
   };
@@ -117,9 +121,7 @@ FitResult fit(Trainer<T>& trainer, BatchSource<T>& batches, const FitOptions& op
   return result(Ending::finished);
 }
 
-template FitResult fit(Trainer<float>&, BatchSource<float>&, const FitOptions&, const FitEvents<float>&,
-                       FitState);
-template FitResult fit(Trainer<double>&, BatchSource<double>&, const FitOptions&, const FitEvents<double>&,
-                       FitState);
+template FitResult fit(Trainer<float>&, Batches&, const FitOptions&, const FitEvents<float>&, FitState);
+template FitResult fit(Trainer<double>&, Batches&, const FitOptions&, const FitEvents<double>&, FitState);
 
 }  // namespace retrograde

@@ -11,28 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "retrograde/train/evaluate.h"
 #include "retrograde/train/trainer.h"
 
 namespace retrograde {
-
-// Where batches come from. The order of an epoch depends on its number (and the source's own seed) alone.
-template <class T>
-class BatchSource {
- public:
-  virtual ~BatchSource() = default;
-  // Batches of an epoch.
-  virtual std::size_t size() const = 0;
-  // Makes ready batch `first` of epoch `epoch`, both counted from 0.
-  virtual void begin(std::size_t epoch, std::size_t first) = 0;
-  // The next batch, valid until the next call; null at the end of the epoch.
-  virtual const BatchView<T>* next() = 0;
-};
-
-// What validation says: the loss that decides which epoch is best, and metrics by name.
-struct Evaluation {
-  double loss = 0;
-  std::vector<std::pair<std::string, double>> metrics;
-};
 
 struct FitOptions {
   std::size_t epochs = 50;
@@ -88,9 +70,10 @@ struct FitResult {
   std::string failure;  // diverged: at which epoch and batch, and where a number stopped being finite
 };
 
-// `state`: where to go on; the trainer must have been restored to the same moment.
+// The order of each epoch is drawn from the trainer's seed and the epoch's number. `state`: where to go on;
+// the trainer must have been restored to the same moment.
 template <class T>
-FitResult fit(Trainer<T>& trainer, BatchSource<T>& batches, const FitOptions& options,
-              const FitEvents<T>& events, FitState state = {});
+FitResult fit(Trainer<T>& trainer, Batches& batches, const FitOptions& options, const FitEvents<T>& events,
+              FitState state = {});
 
 }  // namespace retrograde

@@ -62,30 +62,12 @@ bool Trainer<T>::cuts(const BatchView<T>& batch) const {
 }
 
 template <class T>
-ForwardOptions<T> Trainer<T>::beginning_of(const BatchView<T>& batch) {
-  const auto& starts = batch.starts;
-  if (!starts.empty() && starts.size() != batch.input.batch)
-    throw UsageError("`starts` speaks of {} sequences; the batch has {}", starts.size(), batch.input.batch);
-  if (std::ranges::all_of(starts, [](std::uint8_t start) { return start != 0; }) || carried_.h.empty())
-    return {};
-  const Config& config = network_->config();
-  if (config.bidirectional)
-    throw UsageError("a bidirectional network reads a sequence from its end, so it cannot continue one");
-  if (carried_.h[0].size() != batch.input.batch * config.hidden[0])
-    throw UsageError("the batch continues {} sequences; the batch before it had {}", batch.input.batch,
-                     carried_.h[0].size() / config.hidden[0]);
-  given_.resize(starts.size());
-  std::ranges::transform(starts, given_.begin(), [](std::uint8_t start) { return std::uint8_t{start == 0}; });
-  return {.start = &carried_, .given = given_};
-}
-
-template <class T>
 StepReport Trainer<T>::step(const BatchView<T>& batch) {
   const Config& config = network_->config();
   StepReport report;
-  const ForwardOptions<T> beginning = beginning_of(batch);
+  const ForwardOptions<T> beginning = carried_.beginning(config, batch.input.batch, batch.starts);
   if (!cuts(batch)) {
-    if (update(batch, beginning, 1, report)) carried_ = tape_.final_state();
+    if (update(batch, beginning, 1, report)) carried_.take(tape_.final_state());
     return report;
   }
   const auto weight = [&](const BatchView<T>& part) {
@@ -97,7 +79,7 @@ StepReport Trainer<T>::step(const BatchView<T>& batch) {
     if (!update(*piece, pieces_.beginning(), weight(*piece) / whole, report)) return report;
     pieces_.carry(tape_.final_state());
   }
-  carried_ = pieces_.states();
+  carried_.take(pieces_.states());
   return report;
 }
 
@@ -151,13 +133,13 @@ double Trainer<T>::rate() const {
 
 template <class T>
 TrainerState<T> Trainer<T>::state() const {
-  return {optimizer_.state(), carried_, rate_scale_};
+  return {optimizer_.state(), carried_.states(), rate_scale_};
 }
 
 template <class T>
 void Trainer<T>::restore(TrainerState<T> state) {
   optimizer_.restore(std::move(state.optimizer));
-  carried_ = std::move(state.carried);
+  carried_.take(std::move(state.carried));
   rate_scale_ = state.rate_scale;
 }
 

@@ -18,6 +18,7 @@
 #include "retrograde/optim/schedule.h"
 #include "retrograde/sequence/backward.h"
 #include "retrograde/train/batch_view.h"
+#include "retrograde/train/carried.h"
 #include "retrograde/train/pieces.h"
 
 namespace retrograde {
@@ -62,6 +63,7 @@ class Trainer {
 
   // UsageError if the batch does not fit the network, or continues one that had another number of sequences.
   StepReport step(const BatchView<T>& batch);
+  StepReport step(const Batch<T>& batch) { return step(view(batch)); }
   // Multiplies the rate from now on, beside the schedule (reduction on plateau).
   void scale_rate(double scale) { rate_scale_ = scale; }
   // The rate of the next update.
@@ -78,8 +80,6 @@ class Trainer {
 
  private:
   bool cuts(const BatchView<T>& batch) const;
-  // Where the batch's sequences begin: with the carried states, if any goes on.
-  ForwardOptions<T> beginning_of(const BatchView<T>& batch);
   // One forward, backward and update, whose loss counts `share` in the report; false if something was not
   // finite.
   bool update(const BatchView<T>& batch, ForwardOptions<T> beginning, double share, StepReport& report);
@@ -90,8 +90,7 @@ class Trainer {
   Gradients<T> gradients_;
   Tape<T> tape_;
   Pieces<T> pieces_;
-  State<T> carried_;
-  std::vector<std::uint8_t> given_;
+  Carried<T> carried_;
   double rate_scale_ = 1;
 };
 
