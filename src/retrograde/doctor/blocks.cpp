@@ -28,27 +28,36 @@ Engine::Engine(const Problem& problem, Rounding* rounding)
       tapes_(forward(problem, rounding)),
       z_(head_outputs(problem, tapes_.back().outputs(), rounding)) {}
 
-Evaluation Engine::evaluate(const Plan& plan, int lowest) const {
+void Engine::head(Evaluation& e, const Plan& plan) const { e.dy = output_deltas(problem_, plan.head, z_, false, rounding_); }
+
+void Engine::way_up(Evaluation& e, const Plan& plan) const {
+  const bool other = plan.head.slope_up != Fn::count;
+  e.up = upstream(problem_, plan.head, other ? output_deltas(problem_, plan.head, z_, true, rounding_) : e.dy, rounding_);
+  if (problem_.final_gradient.empty() || plan.drop_final_gradient) return;
+  const std::size_t row = problem_.final_gradient.size(), at = static_cast<std::size_t>(problem_.T - 1) * row;
+  for (std::size_t i = 0; i < row; ++i) e.up[at + i] += problem_.final_gradient[i];
+}
+
+void Engine::sweep(Evaluation& e, const Plan& plan, int layer) const {
+  const auto l = static_cast<std::size_t>(layer), L = problem_.layers.size();
+  e.deltas.resize(L);
+  e.reset_form.assign(L, -1);
+  for (std::size_t i = 0; i < L; ++i) e.reset_form[i] = plan.layers[i].reset_form;
+  if (l + 1 == L) {
+    e.deltas[l] = run(problem_, layer, plan.layers[l], tapes_[l], e.up, rounding_);
+    return;
+  }
+  const LayerPlan& above = plan.layers[l + 1];
+  Real up = input_gradient(problem_, layer + 1, e.deltas[l + 1], above.below);
+  for (double& v : up) v *= above.below_coefficient;
+  e.deltas[l] = run(problem_, layer, plan.layers[l], tapes_[l], up, rounding_);
+}
+
+Evaluation Engine::evaluate(const Plan& plan) const {
   Evaluation e;
-  e.dy = output_deltas(problem_, plan.head, z_, false, rounding_);
-  e.up = upstream(
-      problem_, plan.head,
-      plan.head.slope_up == Fn::count ? e.dy : output_deltas(problem_, plan.head, z_, true, rounding_),
-      rounding_);
-  if (!problem_.final_gradient.empty() && !plan.drop_final_gradient) {
-    const std::size_t row = problem_.final_gradient.size(),
-                      at = static_cast<std::size_t>(problem_.T - 1) * row;
-    for (std::size_t i = 0; i < row; ++i) e.up[at + i] += problem_.final_gradient[i];
-  }
-  const int L = static_cast<int>(problem_.layers.size());
-  e.deltas.resize(static_cast<std::size_t>(L));
-  for (const LayerPlan& layer : plan.layers) e.reset_form.push_back(layer.reset_form);
-  Real up = e.up;
-  for (int l = L - 1; l >= lowest; --l) {
-    const auto i = static_cast<std::size_t>(l);
-    e.deltas[i] = run(problem_, l, plan.layers[i], tapes_[i], up, rounding_);
-    if (l > lowest) up = input_gradient(problem_, l, e.deltas[i]);
-  }
+  head(e, plan);
+  way_up(e, plan);
+  for (int l = static_cast<int>(problem_.layers.size()) - 1; l >= 0; --l) sweep(e, plan, l);
   return e;
 }
 
@@ -57,7 +66,7 @@ Product Engine::right_product(const Piece& piece, int reset_form) const {
   const bool reset_after = reset_form < 0 ? problem_.net.reset_after : reset_form == 1;
   const bool after = candidate && reset_after, before = candidate && !reset_after;
   Product p;
-  p.left = Back::da0 + piece.gate;
+  p.left = piece.kind == Kind::dx ? Back::da0 : Back::da0 + piece.gate;
   switch (piece.kind) {
     case Kind::W:
       p.right = Var::x;
@@ -72,6 +81,12 @@ Product Engine::right_product(const Piece& piece, int reset_form) const {
       break;
     case Kind::V:
       p.right = Var::h;
+      break;
+    case Kind::dh0:
+      p.left = Back::hc;
+      break;
+    case Kind::dc0:
+      p.left = Back::cc;
       break;
     default:
       break;
@@ -89,30 +104,55 @@ bool in_range(const Product& p, int t, int T) {
 
 }  // namespace
 
+// Which (step, row) contributions of one-hot inputs survive when repeated tokens overwrite each other.
+std::vector<char> Engine::kept_tokens(const Tape& tape, int mode) const {
+  const int T = problem_.T, B = problem_.B, I = tape.step(Var::x) / B;
+  std::vector<int> token(static_cast<std::size_t>(T * B), -1);
+  for (int t = 0; t < T; ++t)
+    for (int b = 0; b < B; ++b)
+      for (int i = 0; i < I; ++i)
+        if (tape.at(Var::x, t)[b * I + i] != 0) token[static_cast<std::size_t>(t * B + b)] = i;
+  std::vector<char> kept(token.size(), 1);
+  for (std::size_t k = 0; k < token.size(); ++k)
+    for (std::size_t other = 0; other < token.size(); ++other) {
+      if (token[k] != token[other] || k == other) continue;
+      const bool same_step = k / static_cast<std::size_t>(B) == other / static_cast<std::size_t>(B);
+      const bool later_row = same_step && other > k;
+      if (mode == 1 && (later_row || (!same_step && other < k))) kept[k] = 0;
+      if (mode == 2 && other > k) kept[k] = 0;
+      if (mode == 3 && later_row) kept[k] = 0;
+    }
+  return kept;
+}
+
 Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e, int from, int to) const {
   const auto l = static_cast<std::size_t>(piece.layer);
   const int T = problem_.T, B = problem_.B, rows = to < 0 ? piece.rows : to, n = rows - from;
   if (piece.kind == Kind::dh0 || piece.kind == Kind::dc0) {
-    const double* d = e.deltas[l].at(piece.kind == Kind::dh0 ? Back::hc : Back::cc, 0);
+    const double* d = e.deltas[l].at(p.left, p.shift);
     return Real(d + from * piece.cols, d + rows * piece.cols);
   }
-  if (piece.kind == Kind::dx) {
-    const Real dx = input_gradient(problem_, piece.layer, e.deltas[l]);
-    return Real(dx.begin() + from * piece.cols, dx.begin() + rows * piece.cols);
+  if (piece.kind == Kind::dx) {  // the piece of step `gate`
+    const Real dx = input_gradient(problem_, piece.layer, e.deltas[l], p);
+    const auto at = dx.begin() + piece.gate * piece.rows * piece.cols;
+    return Real(at + from * piece.cols, at + rows * piece.cols);
   }
   const bool head = piece.kind == Kind::V || piece.kind == Kind::c;
-  const int width = head ? problem_.O : problem_.layers[l].hidden;
-  const Tape& tape = tapes_[l];
+  const std::size_t left_layer = p.left_layer < 0 ? l : static_cast<std::size_t>(p.left_layer);
+  const int width = head ? problem_.O : problem_.layers[left_layer].hidden;
+  const Tape& tape = tapes_[p.right_layer < 0 ? l : static_cast<std::size_t>(p.right_layer)];
+  const auto kept = p.tokens ? kept_tokens(tape, p.tokens) : std::vector<char>();
   Real out(static_cast<std::size_t>(n * piece.cols), 0);
   for (int t = 0; t < T; ++t) {
     if (!in_range(p, t, T)) continue;
-    const double* left = head ? e.dy.data() + t * B * width : e.deltas[l].at(p.left, t);
+    const double* left = head ? e.dy.data() + t * B * width : e.deltas[left_layer].at(p.left, t);
     int s = t + p.shift;
     if (p.wraps && s < 0) s = T - 1;
     if (s < -1 || s > T) continue;
     const double* right = p.right == Var::none ? nullptr : tape.at(p.right, s);
     const int stride = right ? tape.step(p.right) / B : 0;
-    for (int b = 0; b < (p.first_row_only ? 1 : B); ++b)
+    for (int b = 0; b < (p.first_row_only ? 1 : B); ++b) {
+      if (p.tokens && !kept[static_cast<std::size_t>(t * B + b)]) continue;
       for (int r = 0; r < n; ++r) {
         const double d = left[b * width + from + r];
         if (d == 0) continue;
@@ -124,6 +164,7 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
           for (int c = 0; c < piece.cols; ++c) to_row[c] += d * v[c];
         }
       }
+    }
   }
   return out;
 }

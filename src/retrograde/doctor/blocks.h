@@ -47,8 +47,11 @@ class Engine {
   const Problem& problem() const { return problem_; }
   const std::vector<Tape>& tapes() const { return tapes_; }
   const Real& outputs() const { return z_; }
-  // Layers below `lowest` are left out.
-  Evaluation evaluate(const Plan& plan, int lowest = 0) const;
+  Evaluation evaluate(const Plan& plan) const;
+  // The same in parts: the head's errors, their way up to the last layer's states, one layer's sweep.
+  void head(Evaluation& e, const Plan& plan) const;
+  void way_up(Evaluation& e, const Plan& plan) const;
+  void sweep(Evaluation& e, const Plan& plan, int layer) const;
   // The right product of a piece, before any block mistake.
   Product right_product(const Piece& piece, int reset_form = -1) const;
   // Rows [from, to) of a piece's gradient made by `product`, canonical row-major.
@@ -59,6 +62,8 @@ class Engine {
   }
 
  private:
+  std::vector<char> kept_tokens(const Tape& tape, int mode) const;
+
   const Problem& problem_;
   Rounding* rounding_;
   std::vector<Tape> tapes_;

@@ -6,7 +6,10 @@ namespace retrograde::doctor {
 Mistakes sweep_mistakes(const Problem& problem, const Words& words, int layer) {
   Mistakes all, out;
   const bool top = layer + 1 == static_cast<int>(problem.layers.size());
-  if (top) add_upstream_mistakes(problem, words, out);
+  if (top)
+    add_upstream_mistakes(problem, words, out);
+  else
+    add_layer_mistakes(problem, words, layer, out);
   add_derivative_mistakes(problem, words, all);
   add_carry_mistakes(problem, words, all);
   add_gate_mistakes(problem, words, all);

@@ -34,13 +34,12 @@ constexpr Form kForms[] = {{Fn::slope_at_state, 0, "derivative-at-state", 0.02},
                            {Fn::slope, -1, "derivative-wrong-step", 0.06},
                            {Fn::slope, 1, "derivative-wrong-step", 0.06},
                            {Fn::slope_squared, 0, "double-activation", 0.08},
-                           {Fn::slope_tanh, 0, "activation-for-derivative", 0.09},
-                           {Fn::slope_sigmoid, 0, "activation-for-derivative", 0.09},
+                           {Fn::slope_tanh, 0, "derivative-of-other-activation", 0.09},
+                           {Fn::slope_sigmoid, 0, "derivative-of-other-activation", 0.09},
                            {Fn::one_minus, 0, "activation-for-derivative", 0.1},
                            {Fn::negative_slope, 0, "sign", 0.1},
                            {Fn::square, 0, "activation-for-derivative", 0.15},
-                           {Fn::value_slope, 0, "derivative-wrong-argument", 0.2},
-                           {Fn::inverse_slope, 0, "derivative-wrong-argument", 0.2}};
+                           {Fn::value_slope, 0, "derivative-wrong-argument", 0.2}};
 
 std::string step_text(int shift) { return shift < 0 ? "[t-1]" : shift > 0 ? "[t+1]" : "[t]"; }
 
@@ -73,8 +72,6 @@ std::string slope_text(const Scope& scope, Fn fn, int shift) {
       return fmt::format("{}**2", z);
     case Fn::value_slope:
       return fmt::format("{1} * {0}'({1})", f, z);
-    case Fn::inverse_slope:
-      return fmt::format("1 / {}'({})", f, z);
     default:
       return fmt::format("{}'({})", f, z);
   }
@@ -178,6 +175,25 @@ void add_derivative_mistakes(const Problem& problem, const Words& words, Mistake
             f.fn = form.fn;
             f.shift = form.shift;
           }
+        };
+        to.push_back(std::move(m));
+      }
+    // Another function's derivative, of the right argument.
+    for (const Scope& scope : scopes(problem, steps))
+      for (Activation other : {Activation::tanh, Activation::sigmoid, Activation::relu, Activation::leaky_relu, Activation::elu, Activation::softsign,
+                               Activation::softplus, Activation::sin}) {
+        if (other == scope.f) continue;
+        Mistake m;
+        m.name = "derivative-of-other-activation";
+        m.where = scope.where;
+        m.sentence = fmt::format("{} takes the derivative of {}, but the forward uses {}", scope.where, name(other), name(scope.f));
+        m.fix = fmt::format("multiply by {}", slope_text(scope, Fn::slope, 0));
+        m.yours = fmt::format("{}'({}[t])", name(other), scope.z);
+        m.layer = static_cast<int>(l);
+        m.weight = 0.1 + scope.weight;
+        for (const Site& s : scope.sites) m.entries.push_back(static_cast<int>(1000 * l + 100 * s.step + 10 * s.term + s.factor));
+        m.patch = [l, sites = scope.sites, other](Plan& plan) {
+          for (const Site& s : sites) plan.layers[l].steps[s.step].terms[s.term].factors[s.factor].f = other;
         };
         to.push_back(std::move(m));
       }

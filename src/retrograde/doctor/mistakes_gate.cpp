@@ -179,6 +179,19 @@ void add_gru_variants(const Problem& problem, std::size_t l, Mistakes& to) {
     plan.layers[l].steps[2].terms[0].coefficient = -1;  // hn is recorded in the forward's own convention
   };
   to.push_back(m);
+  // Both weights exchanged while dz is right.
+  Mistake half = m;
+  half.where = "the update gate's two weights";
+  half.sentence = problem.net.update_keeps ? "dn and dh_prev have z and 1 - z exchanged: dn = dh * z, dh_prev += dh * (1-z)"
+                                           : "dn and dh_prev have z and 1 - z exchanged: dn = dh * (1-z), dh_prev += dh * z";
+  half.weight = 0.04;
+  half.patch = [l](Plan& plan) {
+    for (Step& s : plan.layers[l].steps)
+      if (s.target == Back::da2 || s.target == Back::hc)
+        for (Factor& f : s.terms[0].factors)
+          if (f.var == Var::a1) f.fn = f.fn == Fn::value ? Fn::complement : Fn::value;
+  };
+  to.push_back(half);
   // dz's sign: n - h_prev for h_prev - n.
   m.where = "dz";
   m.sentence = "dz has the sign of (h_prev - n) wrong";

@@ -164,9 +164,8 @@ Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, 
   Real d(static_cast<std::size_t>(problem.T * B * n), 0);
   for (int t = 0; t < problem.T; ++t)
     for (int b = 0; b < B; ++b) {
-      if (!(head.ignore_lengths ? (problem.net.last_output ? t == problem.T - 1 : true)
-                                : counts(problem, t, b)))
-        continue;
+      const int end = head.ignore_lengths ? problem.T : problem.end[static_cast<std::size_t>(b)] + head.length_shift;
+      if (!(problem.net.last_output ? t == std::clamp(end - 1, 0, problem.T - 1) : t < end)) continue;
       const int at = (t * B + b) * n;
       const double *zt = z.data() + at, *target = problem.target.data() + at;
       double* to = d.data() + at;
@@ -362,13 +361,14 @@ Deltas run(const Problem& problem, int layer, const LayerPlan& plan, const Tape&
   return all;
 }
 
-Real input_gradient(const Problem& problem, int index, const Deltas& deltas, bool transposed_wrongly) {
+Real input_gradient(const Problem& problem, int index, const Deltas& deltas, const Product& product) {
   const Layer& layer = problem.layers[static_cast<std::size_t>(index)];
   Real dx(static_cast<std::size_t>(problem.T * problem.B * layer.inputs), 0);
   for (int g = 0; g < problem.gates; ++g) {
+    if (g == product.without_gate || (product.only_gate >= 0 && g != product.only_gate)) continue;
     const double* w = layer.W.data() + g * layer.hidden * layer.inputs;
     const double* da = deltas.at(Back::da0 + g, 0);
-    if (transposed_wrongly)
+    if (product.matrix_transposed)
       multiply(da, w, dx.data(), problem.T * problem.B, layer.hidden, layer.inputs);
     else
       multiply_back(da, w, dx.data(), problem.T * problem.B, layer.hidden, layer.inputs);

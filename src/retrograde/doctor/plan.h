@@ -64,6 +64,12 @@ struct Product {
   int first = 0, last = 0;  // steps left out at the beginning and at the end
   int only = -1;            // one step alone (-2: T-1)
   bool first_row_only = false;
+  // Embedding rows written with = or by a fancy index: 1 each token keeps the first of its steps, 2 the last; 3 of one
+  // step's batch only the last row of a token counts.
+  int tokens = 0;
+  int left_layer = -1, right_layer = -1;  // another layer's delta or state
+  bool matrix_transposed = false;         // dx: W where W' is due
+  int without_gate = -1, only_gate = -1;  // dx: which gates' parts it has
 };
 
 struct LayerPlan {
@@ -74,6 +80,9 @@ struct LayerPlan {
   int reach = -1;  // window: steps an output's error goes back; -1 is all
   bool cut_h = true, cut_c = true;
   bool window_last_only = false;
+  // What goes down to the layer below.
+  Product below;
+  double below_coefficient = 1;
   int reset_form = -1;  // GRU: the steps' own reset form, 1 after, 0 before; -1 the network's
 };
 
@@ -99,6 +108,7 @@ struct HeadPlan {
     sum_at_last
   } inject = Inject::own;
   bool ignore_lengths = false;
+  int length_shift = 0;  // the mask ends this many steps late
   double up_coefficient = 1;
 };
 
@@ -128,6 +138,6 @@ Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, 
 Deltas run(const Problem& problem, int layer, const LayerPlan& plan, const Tape& tape, const Real& up,
            Rounding* rounding = nullptr);
 // The error sent down to the layer below, or to the input: [T,B,inputs].
-Real input_gradient(const Problem& problem, int layer, const Deltas& deltas, bool transposed_wrongly = false);
+Real input_gradient(const Problem& problem, int layer, const Deltas& deltas, const Product& product = {});
 
 }  // namespace retrograde::doctor

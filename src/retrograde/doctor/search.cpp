@@ -29,6 +29,7 @@ Fit fit(const double* claim, const Real& made, double tolerance) {
   double cm = 0, mm = 0;
   for (std::size_t i = 0; i < n; ++i) cm += claim[i] * made[i], mm += made[i] * made[i];
   const double top = largest(claim, n);
+  if (!std::isfinite(cm) || !std::isfinite(mm)) return {};
   if (mm == 0) return {top == 0, 1, top == 0 ? 0.0 : 1.0};
   if (top == 0) return {true, 0, 0};
   Fit f;
@@ -107,33 +108,31 @@ std::vector<Atom> name_scale(const Problem& problem, double r) {
   };
   double steps = 0;
   for (int e : problem.end) steps += e;
+  const bool ragged = problem.ragged();
   const Axis axes[] = {{static_cast<double>(problem.T), "time-mean-or-sum", "the number of steps"},
                        {static_cast<double>(problem.B), "batch-mean-or-sum", "the batch size"},
-                       {static_cast<double>(problem.O), "output-mean-or-sum", "the number of outputs"},
-                       {steps, "time-mean-or-sum", "the number of all steps in the batch"}};
+                       {problem.net.head ? static_cast<double>(problem.O) : 1, "output-mean-or-sum", "the number of outputs"},
+                       {ragged ? steps : 1, "time-mean-or-sum", "the number of valid steps"}};
   for (const Axis& a : axes) {
     if (a.n < 2) continue;
-    if (is(a.n))
-      add(a.name,
-          fmt::format("it is {} ({}) times too large: a sum where the loss takes the mean", a.n, a.what),
-          0.01);
-    if (is(1 / a.n))
-      add(a.name,
-          fmt::format("it is divided by {} ({}) once too often: a mean where the loss takes the sum", a.n,
-                      a.what),
-          0.01);
-    if (is(2 * a.n) || is(0.5 * a.n) || is(2 / a.n) || is(0.5 / a.n))
-      add(a.name, fmt::format("it is off by the factor {:.6g}: {} ({}) and a factor two", r, a.n, a.what),
-          0.05);
-    if (is(-a.n) || is(-1 / a.n))
-      add(a.name, fmt::format("it is off by the factor {:.6g}: {} ({}) and the sign", r, a.n, a.what), 0.06);
+    if (is(a.n)) add(a.name, fmt::format("it is {} ({}) times too large: a sum where the loss takes the mean", a.n, a.what), 0.01);
+    if (is(1 / a.n)) add(a.name, fmt::format("it is divided by {} ({}) once too often: a mean where the loss takes the sum", a.n, a.what), 0.01);
+    auto with = [&](const char* second, const std::string& what, double weight) {
+      add(a.name, fmt::format("it is off by the factor {:.6g}: {} ({}) and {}", r, a.what, a.n, what), weight);
+      out.back().also = second;
+    };
+    if (is(2 * a.n) || is(0.5 * a.n) || is(2 / a.n) || is(0.5 / a.n)) with("factor-two", "a factor two", 0.05);
+    if (is(-a.n) || is(-1 / a.n)) with("sign", "the sign", 0.06);
     for (const Axis& b : axes)
       if (&b > &a && b.n >= 2 && (is(a.n * b.n) || is(1 / (a.n * b.n)) || is(a.n / b.n) || is(b.n / a.n)))
-        add(a.name,
-            fmt::format("it is off by the factor {:.6g}: {} ({}) and {} ({})", r, a.n, a.what, b.n, b.what),
-            0.06);
+        with(b.name, fmt::format("{} ({})", b.what, b.n), 0.06);
   }
-  if (is(-2) || is(-0.5)) add("sign", "the sign is wrong, and a factor two", 0.05);
+  const double all = static_cast<double>(problem.T * problem.B * (problem.net.head ? problem.O : 1));
+  if (out.empty() && all > 1 && (is(all) || is(1 / all))) {
+    add("time-mean-or-sum", fmt::format("it is off by the factor {:.6g}: the number of steps, of rows and of outputs", r), 0.06);
+    out.back().also = "batch-mean-or-sum";
+  }
+  if (is(-2) || is(-0.5)) add("sign", "the sign is wrong, and a factor two", 0.05), out.back().also = "factor-two";
   if (out.empty()) add("block-scaled", fmt::format("it is {:.10g} times what it should be", r), 0.1);
   return out;
 }
@@ -240,12 +239,16 @@ std::vector<Search::Alternative> Search::explain(std::size_t i, const Evaluation
     return fit(t.claim.data(), made, 4 * t.tolerance).ok;
   };
   auto usable = [&](const Product& p) {
-    if (p.left != Back::up && e.deltas.size() > static_cast<std::size_t>(t.piece.layer) &&
-        e.deltas[static_cast<std::size_t>(t.piece.layer)].slots(p.left).empty())
-      return false;
+    const Problem& problem = engine_.problem();
+    const auto own = static_cast<std::size_t>(t.piece.layer);
+    const std::size_t left = p.left_layer < 0 ? own : static_cast<std::size_t>(p.left_layer);
+    const std::size_t right_layer = p.right_layer < 0 ? own : static_cast<std::size_t>(p.right_layer);
+    const bool head = t.piece.kind == Kind::V || t.piece.kind == Kind::c;
+    if (!head && (left >= e.deltas.size() || e.deltas[left].slots(p.left).empty())) return false;
+    if (!head && problem.layers[left].hidden != problem.layers[own].hidden) return false;
     if (p.right == Var::none) return true;
-    const Tape& tape = engine_.tapes()[static_cast<std::size_t>(t.piece.layer)];
-    return tape.has(p.right) && tape.step(p.right) == engine_.problem().B * t.piece.cols;
+    const Tape& tape = engine_.tapes()[right_layer];
+    return tape.has(p.right) && tape.step(p.right) == problem.B * t.piece.cols;
   };
   for (std::size_t k = 1; k < list.size(); ++k)
     if (usable(list[k].product) && plausible(list[k].product, list[k].transposed))
@@ -339,7 +342,7 @@ std::vector<Search::Partial> Search::settle_head() {
     p.alternatives.resize(targets_.size());
     for (const Mistake* m : list) m->patch(p.plan), p.atoms.push_back(atom_of(*m));
     Evaluation e;
-    e.dy = output_deltas(problem, p.plan.head, engine_.outputs(), false);
+    engine_.head(e, p.plan);
     if (!explain_all(head_, e, depth, p)) return;
     settle(p);
     found.push_back(std::move(p));
@@ -356,12 +359,15 @@ std::vector<Search::Partial> Search::settle_head() {
   return found;
 }
 
-void Search::try_plan(int layer, const Partial& above, const std::vector<const Mistake*>& mistakes,
+void Search::try_plan(int layer, const Partial& above, const Evaluation& base, const std::vector<const Mistake*>& mistakes,
                       bool thorough, std::vector<Partial>& found) {
   const auto l = static_cast<std::size_t>(layer);
-  Partial p = above;
-  for (const Mistake* m : mistakes) m->patch(p.plan);
-  Evaluation e = engine_.evaluate(p.plan, layer);
+  Plan plan = above.plan;
+  bool head = false;
+  for (const Mistake* m : mistakes) m->patch(plan), head |= m->layer < 0;
+  Evaluation e = base;
+  if (head) engine_.way_up(e, plan);
+  engine_.sweep(e, plan, layer);
   const auto& which = by_layer_[l];
   std::size_t matched = 0;
   for (std::size_t i : which) {
@@ -372,6 +378,8 @@ void Search::try_plan(int layer, const Partial& above, const std::vector<const M
     ++result_.candidates;
     return;
   }
+  Partial p = above;
+  p.plan = std::move(plan);
   const bool ok = explain_all(which, e, matched ? 2 : 1, p);
   for (const Mistake* m : mistakes) p.atoms.push_back(atom_of(*m));
   if (!ok) {
@@ -386,15 +394,23 @@ std::vector<Search::Partial> Search::settle_layer(int layer, const std::vector<P
   const Mistakes mistakes = sweep_mistakes(engine_.problem(), words_, layer);
   std::vector<Partial> found;
   if (by_layer_[static_cast<std::size_t>(layer)].empty()) return above;
+  std::vector<Evaluation> bases;
   for (const Partial& from : above) {
-    try_plan(layer, from, {}, true, found);
+    Evaluation base;
+    engine_.head(base, from.plan);
+    engine_.way_up(base, from.plan);
+    for (int l = static_cast<int>(by_layer_.size()) - 1; l > layer; --l) engine_.sweep(base, from.plan, l);
+    bases.push_back(std::move(base));
+  }
+  for (std::size_t k = 0; k < above.size(); ++k) {
+    try_plan(layer, above[k], bases[k], {}, true, found);
     for (const Mistake& m : mistakes)
-      if (!late()) try_plan(layer, from, {&m}, true, found);
+      if (!late()) try_plan(layer, above[k], bases[k], {&m}, true, found);
   }
   double least = 1e9;
   for (const Partial& p : found) least = std::min(least, p.cost);
   const double base = above.empty() ? 0 : above.front().cost;
-  if (least > base + 2.7) {
+  if (least > base + 2.7 && pairs_) {
     // Pairs, the likeliest first.
     struct Pair {
       const Mistake *a, *b;
@@ -408,7 +424,7 @@ std::vector<Search::Partial> Search::settle_layer(int layer, const std::vector<P
     });
     for (const Pair& pair : pairs) {
       if (late()) break;
-      for (const Partial& from : above) try_plan(layer, from, {pair.a, pair.b}, false, found);
+      for (std::size_t k = 0; k < above.size(); ++k) try_plan(layer, above[k], bases[k], {pair.a, pair.b}, false, found);
     }
   }
   keep_best(found, 24, 0.999);
@@ -454,7 +470,9 @@ Explanation Search::finish(const Partial& p) const {
   return e;
 }
 
-SearchResult Search::run() {
+SearchResult Search::run(bool pairs) {
+  pairs_ = pairs;
+  result_ = {};
   std::vector<Partial> partials = settle_head();
   if (!partials.empty())
     for (int l = static_cast<int>(by_layer_.size()) - 1; l >= 0 && !partials.empty(); --l)

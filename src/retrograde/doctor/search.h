@@ -19,6 +19,7 @@ namespace retrograde::doctor {
 // One mistake as found, with every block where it is seen.
 struct Atom {
   std::string key, name, where, sentence, fix, yours, alias;
+  std::string also;  // a second mistake that the same factor holds
   double weight = 0;
   std::vector<std::size_t> pieces;  // where a block mistake is seen
   double scale = 0;                 // of a scale, decay or clip atom
@@ -64,7 +65,8 @@ class Search {
  public:
   using Clock = std::chrono::steady_clock;
   Search(const Engine& engine, const Words& words, std::vector<Target> targets, Clock::time_point deadline);
-  SearchResult run();
+  // Singles of the sweep alone, or pairs too.
+  SearchResult run(bool pairs);
   const Engine& engine() const { return engine_; }
   // The claim that an explanation makes of a piece, canonical.
   Real reproduce(const Explanation& e, std::size_t target, const Engine& engine) const;
@@ -89,7 +91,7 @@ class Search {
   double settle(Partial& p) const;
   std::vector<Partial> settle_head();
   std::vector<Partial> settle_layer(int layer, const std::vector<Partial>& above);
-  void try_plan(int layer, const Partial& above, const std::vector<const Mistake*>& mistakes, bool thorough,
+  void try_plan(int layer, const Partial& above, const Evaluation& base, const std::vector<const Mistake*>& mistakes, bool thorough,
                 std::vector<Partial>& found);
   Explanation finish(const Partial& p) const;
   bool late() const { return Clock::now() > deadline_; }
@@ -102,6 +104,7 @@ class Search {
   std::vector<std::size_t> head_;
   std::vector<std::vector<BlockMistake>> block_mistakes_;  // per target, for the right reset form
   SearchResult result_;
+  bool pairs_ = true;
   mutable double miss_ = 1;  // of the last piece that its right product did not explain
 };
 

@@ -193,9 +193,6 @@ const double* Tape::factor(Var v, Fn fn, Activation f, int t) const {
         case Fn::value_slope:
           r = s * slope(f, s);
           break;
-        case Fn::inverse_slope:
-          r = 1 / slope(f, s);
-          break;
         case Fn::count:
           break;
       }

@@ -54,7 +54,6 @@ enum class Fn : unsigned char {
   negative_slope,  // -f'(v)
   square,          // v^2
   value_slope,     // v * f'(v)
-  inverse_slope,   // 1 / f'(v)
   count
 };
 
