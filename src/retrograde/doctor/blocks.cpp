@@ -28,11 +28,14 @@ Engine::Engine(const Problem& problem, Rounding* rounding)
       tapes_(forward(problem, rounding)),
       z_(head_outputs(problem, tapes_.back().outputs(), rounding)) {}
 
-void Engine::head(Evaluation& e, const Plan& plan) const { e.dy = output_deltas(problem_, plan.head, z_, false, rounding_); }
+void Engine::head(Evaluation& e, const Plan& plan) const {
+  e.dy = output_deltas(problem_, plan.head, z_, false, rounding_);
+}
 
 void Engine::way_up(Evaluation& e, const Plan& plan) const {
   const bool other = plan.head.slope_up != Fn::count;
-  e.up = upstream(problem_, plan.head, other ? output_deltas(problem_, plan.head, z_, true, rounding_) : e.dy, rounding_);
+  e.up = upstream(problem_, plan.head, other ? output_deltas(problem_, plan.head, z_, true, rounding_) : e.dy,
+                  rounding_);
   if (problem_.final_gradient.empty() || plan.drop_final_gradient) return;
   const std::size_t row = problem_.final_gradient.size(), at = static_cast<std::size_t>(problem_.T - 1) * row;
   for (std::size_t i = 0; i < row; ++i) e.up[at + i] += problem_.final_gradient[i];

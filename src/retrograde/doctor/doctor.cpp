@@ -29,7 +29,8 @@ Examination examine(const Hypothesis& h, Precision precision) {
   e.h = &h;
   e.judge = std::make_unique<Judge>(h);
   e.rows = e.judge->rows(precision);
-  for (const BlockRow& r : e.rows) e.differs |= r.verdict == Verdict::differs, e.unsure |= r.verdict == Verdict::cannot_tell;
+  for (const BlockRow& r : e.rows)
+    e.differs |= r.verdict == Verdict::differs, e.unsure |= r.verdict == Verdict::cannot_tell;
   return e;
 }
 
@@ -46,7 +47,9 @@ std::vector<Variant> variants(const Problem& p) {
     change(v.problem);
     out.push_back(std::move(v));
   };
-  const auto nonzero = [](const Real& v) { return std::any_of(v.begin(), v.end(), [](double x) { return x != 0; }); };
+  const auto nonzero = [](const Real& v) {
+    return std::any_of(v.begin(), v.end(), [](double x) { return x != 0; });
+  };
   bool h0 = false, c0 = false;
   for (const Layer& l : p.layers) h0 |= nonzero(l.h0), c0 |= nonzero(l.c0);
   const auto zero_h = [](Problem& q) {
@@ -55,14 +58,23 @@ std::vector<Variant> variants(const Problem& p) {
   const auto zero_c = [](Problem& q) {
     for (Layer& l : q.layers) std::fill(l.c0.begin(), l.c0.end(), 0.0);
   };
-  if (h0) add("initial-state-ignored", "the gradient is that of a network which starts from zero instead of h0", "start the backward's forward from h0 too", zero_h);
-  if (c0) add("initial-state-ignored", "the gradient is that of a network whose cell starts from zero instead of c0", "start from c0 too", zero_c);
+  if (h0)
+    add("initial-state-ignored", "the gradient is that of a network which starts from zero instead of h0",
+        "start the backward's forward from h0 too", zero_h);
+  if (c0)
+    add("initial-state-ignored",
+        "the gradient is that of a network whose cell starts from zero instead of c0", "start from c0 too",
+        zero_c);
   if (h0 && c0)
-    add("initial-state-ignored", "the gradient is that of a network which starts from zero instead of h0 and c0", "start from h0 and c0 too", [&](Problem& q) { zero_h(q), zero_c(q); });
+    add("initial-state-ignored",
+        "the gradient is that of a network which starts from zero instead of h0 and c0",
+        "start from h0 and c0 too", [&](Problem& q) { zero_h(q), zero_c(q); });
   if (p.net.cell == Cell::lstm)
     for (double shift : {1.0, -1.0})
-      add("forget-bias", shift > 0 ? "the gradient is that of a forget gate with 1 added to its bias, which the forward does not add"
-                                   : "the gradient lacks the 1 that the forward adds to the forget gate's bias",
+      add("forget-bias",
+          shift > 0 ? "the gradient is that of a forget gate with 1 added to its bias, which the forward "
+                      "does not add"
+                    : "the gradient lacks the 1 that the forward adds to the forget gate's bias",
           "use the forward's own gates in the backward", [shift](Problem& q) {
             for (Layer& l : q.layers) {
               if (l.b.empty()) l.b.assign(static_cast<std::size_t>(4 * l.hidden), 0);
@@ -70,30 +82,39 @@ std::vector<Variant> variants(const Problem& p) {
             }
           });
   if (p.net.cell == Cell::gru) {
-    add("reset-gate-before-or-after", "the gradient is that of the other form of the reset gate", "differentiate the forward that is run", [](Problem& q) { q.net.reset_after = !q.net.reset_after; });
-    add("update-gate-complemented", "the gradient is that of a cell with z and 1 - z exchanged", "differentiate the forward that is run", [](Problem& q) { q.net.update_keeps = !q.net.update_keeps; });
+    add("reset-gate-before-or-after", "the gradient is that of the other form of the reset gate",
+        "differentiate the forward that is run", [](Problem& q) { q.net.reset_after = !q.net.reset_after; });
+    add("update-gate-complemented", "the gradient is that of a cell with z and 1 - z exchanged",
+        "differentiate the forward that is run",
+        [](Problem& q) { q.net.update_keeps = !q.net.update_keeps; });
   }
   if (p.ragged())
-    add("padding-leaks", "the gradient is that of sequences without padding: the lengths are ignored", "stop each row at its own length", [](Problem& q) { q.end.assign(q.end.size(), q.T); });
+    add("padding-leaks", "the gradient is that of sequences without padding: the lengths are ignored",
+        "stop each row at its own length", [](Problem& q) { q.end.assign(q.end.size(), q.T); });
   return out;
 }
 
 class Diagnosis {
  public:
-  Diagnosis(const Case& given, const Options& options) : given_(given), options_(options), start_(Clock::now()) {}
+  Diagnosis(const Case& given, const Options& options)
+      : given_(given), options_(options), start_(Clock::now()) {}
 
   Report run() {
     for (const NamedArray& a : given_.arrays) {
       std::size_t n = 1;
       for (std::size_t d : a.array.shape) n *= d;
-      if (a.array.values.size() != n) throw DataError("array {} has {} values but shape {}", a.name, a.array.values.size(), describe_shape(a.array.shape));
+      if (a.array.values.size() != n)
+        throw DataError("array {} has {} values but shape {}", a.name, a.array.values.size(),
+                        describe_shape(a.array.shape));
     }
     const Roles roles = find_roles(given_);
     precision_ = roles.single ? Precision::single : Precision::double_;
     if (!only_numbers(roles)) return finish();
     const auto hypotheses = identify(roles, given_.hints, after(0.45));
     if (hypotheses.empty()) {
-      report_.notes.push_back("no Elman, LSTM or GRU network of one or two layers fits the arrays' shapes; hints (the cell, the arrays' roles) may help");
+      report_.notes.push_back(
+          "no Elman, LSTM or GRU network of one or two layers fits the arrays' shapes; hints (the cell, the "
+          "arrays' roles) may help");
       return finish();
     }
     consider(hypotheses);
@@ -101,7 +122,9 @@ class Diagnosis {
   }
 
  private:
-  Clock::time_point after(double share) const { return start_ + std::chrono::microseconds(static_cast<long>(options_.seconds * share * 1e6)); }
+  Clock::time_point after(double share) const {
+    return start_ + std::chrono::microseconds(static_cast<long>(options_.seconds * share * 1e6));
+  }
 
   Report finish() {
     report_.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
@@ -112,15 +135,20 @@ class Diagnosis {
   bool only_numbers(const Roles& roles) {
     for (const Block& b : roles.blocks) {
       for (double v : b.value)
-        if (!std::isfinite(v)) throw DataError("parameter {} contains {}; a gradient cannot be judged there", b.parameter, v);
-      const auto bad = static_cast<std::size_t>(std::count_if(b.claim.begin(), b.claim.end(), [](double v) { return !std::isfinite(v); }));
-      if (bad) report_.blocks.push_back({b.parameter, b.gradient, INFINITY, 0, bad, b.claim.size(), "not a number", Verdict::differs});
+        if (!std::isfinite(v))
+          throw DataError("parameter {} contains {}; a gradient cannot be judged there", b.parameter, v);
+      const auto bad = static_cast<std::size_t>(
+          std::count_if(b.claim.begin(), b.claim.end(), [](double v) { return !std::isfinite(v); }));
+      if (bad)
+        report_.blocks.push_back(
+            {b.parameter, b.gradient, INFINITY, 0, bad, b.claim.size(), "not a number", Verdict::differs});
     }
     if (report_.blocks.empty()) return true;
     report_.verdict = Verdict::differs;
     Finding f;
     f.name = "nan-compared";
-    f.sentence = "the claimed gradient contains NaN or infinity; a check that asks gap > threshold lets it pass";
+    f.sentence =
+        "the claimed gradient contains NaN or infinity; a check that asks gap > threshold lets it pass";
     f.fix = "test with not (gap <= allowed), and look for the overflow or 0/0 that made it";
     f.certainty = "certain";
     for (const BlockRow& b : report_.blocks) f.blocks.push_back(b.parameter);
@@ -131,7 +159,9 @@ class Diagnosis {
 
   // Readings that the evidence does not tell apart are all examined.
   void consider(const std::vector<Hypothesis>& hypotheses) {
-    const auto rank = [](const Hypothesis& h) { return (h.loss_gap >= 0 ? 2 : 0) + (h.outputs_gap >= 0 ? 1 : 0); };
+    const auto rank = [](const Hypothesis& h) {
+      return (h.loss_gap >= 0 ? 2 : 0) + (h.outputs_gap >= 0 ? 1 : 0);
+    };
     std::vector<Examination> open;
     for (const Hypothesis& h : hypotheses) {
       if (rank(h) != rank(hypotheses[0]) || open.size() >= 40) break;
@@ -145,7 +175,9 @@ class Diagnosis {
     // A claim that was computed in single precision somewhere is no mistake.
     for (const Examination& e : open) {
       const auto loose = e.judge->rows(Precision::single);
-      if (std::any_of(loose.begin(), loose.end(), [](const BlockRow& b) { return b.verdict == Verdict::differs; })) continue;
+      if (std::any_of(loose.begin(), loose.end(),
+                      [](const BlockRow& b) { return b.verdict == Verdict::differs; }))
+        continue;
       describe_network(e);
       report_.verdict = Verdict::agrees;
       report_.blocks = loose;
@@ -159,8 +191,10 @@ class Diagnosis {
     const Hypothesis& h = *e.h;
     const Problem& p = h.problem;
     report_.network = describe(h);
-    report_.found_by = h.loss_gap >= 0      ? fmt::format("found from the loss {:.6g}, reproduced to {:.0e}", h.given_loss, std::max(h.loss_gap, 1e-16))
-                       : h.outputs_gap >= 0 ? fmt::format("found from the outputs, reproduced to {:.0e}", std::max(h.outputs_gap, 1e-16))
+    report_.found_by = h.loss_gap >= 0      ? fmt::format("found from the loss {:.6g}, reproduced to {:.0e}",
+                                                          h.given_loss, std::max(h.loss_gap, 1e-16))
+                       : h.outputs_gap >= 0 ? fmt::format("found from the outputs, reproduced to {:.0e}",
+                                                          std::max(h.outputs_gap, 1e-16))
                                             : "found from the shapes and the gradient itself";
     report_.sizes = fmt::format("B {} · T {} · I {} · H {} · O {}", p.B, p.T, p.I, p.H(), p.O);
     report_.blocks = e.rows;
@@ -170,9 +204,12 @@ class Diagnosis {
     describe_network(e);
     report_.verdict = e.unsure ? Verdict::cannot_tell : Verdict::agrees;
     if (e.unsure)
-      report_.notes.push_back("rounding alone may change a block by a third at this point (saturated or chaotic): take smaller weights");
+      report_.notes.push_back(
+          "rounding alone may change a block by a third at this point (saturated or chaotic): take smaller "
+          "weights");
     else
-      report_.power = power_of(*e.h, *e.judge, precision_, std::min(after(1), Clock::now() + std::chrono::milliseconds(500)));
+      report_.power = power_of(*e.h, *e.judge, precision_,
+                               std::min(after(1), Clock::now() + std::chrono::milliseconds(500)));
   }
 
   // Whether some reading has an explanation; the one with the fewest mistakes is reported.
@@ -209,12 +246,14 @@ class Diagnosis {
     return true;
   }
 
-  void say(const Hypothesis& h, const std::vector<Target>& targets, const Search& s, const SearchResult& found) {
+  void say(const Hypothesis& h, const std::vector<Target>& targets, const Search& s,
+           const SearchResult& found) {
     report_.verdict = Verdict::differs;
     report_.findings = findings_of(h, targets, found);
     if (report_.findings.empty()) {  // only the reduction, which nothing tells
       report_.verdict = Verdict::agrees;
-      report_.notes.push_back("the loss's reduction was read off the gradient: give the loss value to have it checked too");
+      report_.notes.push_back(
+          "the loss's reduction was read off the gradient: give the loss value to have it checked too");
       return;
     }
     report_.where = where_of(h, report_.blocks);
@@ -229,13 +268,15 @@ class Diagnosis {
       Search s(engine, e.h->words, targets, after(0.8));
       const SearchResult found = s.run(false);
       candidates_ += found.candidates;
-      if (found.best.empty() || found.best.front().cost() > 2.5 || !believable(found.best.front(), targets)) continue;
+      if (found.best.empty() || found.best.front().cost() > 2.5 || !believable(found.best.front(), targets))
+        continue;
       describe_network(e);
       say(*e.h, targets, s, found);
       report_.verdict = Verdict::differs;
       report_.notes.clear();
       Finding f;
-      f.name = v.name, f.sentence = v.sentence, f.fix = v.fix, f.where = "the forward that is differentiated", f.certainty = "certain";
+      f.name = v.name, f.sentence = v.sentence, f.fix = v.fix, f.where = "the forward that is differentiated",
+      f.certainty = "certain";
       report_.findings.insert(report_.findings.begin(), std::move(f));
       report_.where = where_of(*e.h, report_.blocks);
       report_.proof = proof_of(targets, s, found, report_.findings.size());
@@ -254,9 +295,12 @@ class Diagnosis {
     const bool known = e.h->loss_gap >= 0 || e.h->outputs_gap >= 0 || e.h->agreement > 0;
     report_.verdict = known ? Verdict::differs : Verdict::cannot_tell;
     report_.where = where_of(*e.h, report_.blocks);
-    report_.notes.push_back(fmt::format("not in the catalogue: none of {} candidates reproduces the claim", candidates_));
+    report_.notes.push_back(
+        fmt::format("not in the catalogue: none of {} candidates reproduces the claim", candidates_));
     report_.ruled_out = ruled_out({}, report_.blocks);
-    if (!known) report_.notes.push_back("nothing confirms this reading of the arrays: the loss value or the outputs would");
+    if (!known)
+      report_.notes.push_back(
+          "nothing confirms this reading of the arrays: the loss value or the outputs would");
   }
 
   const Case& given_;

@@ -10,7 +10,8 @@ namespace retrograde::doctor {
 
 namespace {
 
-std::vector<std::string> blocks_of(const Hypothesis& h, const std::vector<Target>& targets, const std::vector<std::size_t>& pieces) {
+std::vector<std::string> blocks_of(const Hypothesis& h, const std::vector<Target>& targets,
+                                   const std::vector<std::size_t>& pieces) {
   std::vector<std::string> out;
   for (std::size_t i : pieces) {
     const std::string& n = h.blocks[targets[i].block].parameter;
@@ -38,10 +39,14 @@ std::vector<Atom> scale_atoms(const Hypothesis& h, const std::vector<Target>& ta
   std::vector<Atom> named = name_scale(h.problem, a.scale);
   const double norm = norm_of(targets, a.pieces);
   if (!(a.scale > 0 && a.scale < 1 && round_number(norm))) return named;
-  if (named.front().name != "block-scaled" && !(a.pieces.size() == targets.size() && std::abs(norm / std::round(norm) - 1) < 1e-9)) return named;
+  if (named.front().name != "block-scaled" &&
+      !(a.pieces.size() == targets.size() && std::abs(norm / std::round(norm) - 1) < 1e-9))
+    return named;
   Atom clip;
   clip.name = "clipped";
-  clip.sentence = fmt::format("the gradient is clipped to the norm {:.4g}: everything is {:.6g} times what it should be", norm, a.scale);
+  clip.sentence =
+      fmt::format("the gradient is clipped to the norm {:.4g}: everything is {:.6g} times what it should be",
+                  norm, a.scale);
   clip.fix = "check the gradient before it is clipped";
   if (named.front().name == "block-scaled") return {clip};
   named.insert(named.begin(), clip);
@@ -54,7 +59,8 @@ std::vector<Atom> readings_of(const Hypothesis& h, const std::vector<Target>& ta
   if (a.name == "decay") {
     const bool doubled = h.problem.net.decay != 0;
     named.name = doubled ? "regulariser-scale" : "regulariser-missing";
-    named.sentence = fmt::format("{:.6g} times the parameter is in the gradient beyond what the loss's derivative has", a.scale);
+    named.sentence = fmt::format(
+        "{:.6g} times the parameter is in the gradient beyond what the loss's derivative has", a.scale);
     named.fix = fmt::format("leave it out, or put {:.6g} * sum of squares into the loss", a.scale / 2);
   } else if (a.name == "clip") {
     named.name = "clipped";
@@ -64,22 +70,43 @@ std::vector<Atom> readings_of(const Hypothesis& h, const std::vector<Target>& ta
   return {named};
 }
 
-bool everything(const Atom& a, const std::vector<Target>& targets) { return a.pieces.size() == targets.size(); }
+bool everything(const Atom& a, const std::vector<Target>& targets) {
+  return a.pieces.size() == targets.size();
+}
+
+// Mistakes of the sweep that a block mistake seen in all of its blocks cannot be told from.
+std::vector<Alternative> same_numbers(const Hypothesis& h, const std::vector<Target>& targets,
+                                      const Atom& a) {
+  const auto below_head = [](const Target& t) { return t.piece.kind != Kind::V && t.piece.kind != Kind::c; };
+  const auto sweep = static_cast<std::size_t>(std::count_if(targets.begin(), targets.end(), below_head));
+  const bool all =
+      !a.pieces.empty() && a.pieces.size() == sweep &&
+      std::all_of(a.pieces.begin(), a.pieces.end(), [&](std::size_t i) { return below_head(targets[i]); });
+  if (!all) return {};
+  if (a.name == "scale")
+    return {{"counted-twice", fmt::format("the outputs' errors enter the states {:.6g} times", a.scale)}};
+  if (a.name == "first-step-skipped" && h.problem.net.last_output)
+    return {{"truncated", "the error is not carried back that far"}};
+  return {};
+}
 
 // Two gates that hold each other's gradient are swapped, not copied; one fault of dh and dx is one fault.
 void merge(std::vector<Finding>& findings) {
   for (std::size_t i = 0; i < findings.size(); ++i)
     for (std::size_t k = i + 1; k < findings.size();) {
       Finding &a = findings[i], &b = findings[k];
-      const bool same = a.name == b.name && (a.sentence == b.sentence || a.name == "carry-wrong-gate" || a.name == "clipped");
-      const bool swap = a.name == "gate-copied" && b.name == "gate-copied" && a.sentence != b.sentence && a.blocks.size() == b.blocks.size() && !a.blocks.empty();
+      const bool same = a.name == b.name &&
+                        (a.sentence == b.sentence || a.name == "carry-wrong-gate" || a.name == "clipped");
+      const bool swap = a.name == "gate-copied" && b.name == "gate-copied" && a.sentence != b.sentence &&
+                        a.blocks.size() == b.blocks.size() && !a.blocks.empty();
       if (!same && !swap) {
         ++k;
         continue;
       }
       if (swap) {
         a.name = "gates-swapped";
-        a.sentence = fmt::format("two gates hold each other's gradients: in {}, {}; in {}, {}", a.where, a.sentence, b.where, b.sentence);
+        a.sentence = fmt::format("two gates hold each other's gradients: in {}, {}; in {}, {}", a.where,
+                                 a.sentence, b.where, b.sentence);
         a.fix = "exchange them";
       }
       if (!b.where.empty() && a.where != b.where) a.where = fmt::format("{}, {}", a.where, b.where);
@@ -91,7 +118,8 @@ void merge(std::vector<Finding>& findings) {
 
 }  // namespace
 
-std::vector<Finding> findings_of(const Hypothesis& h, const std::vector<Target>& targets, const SearchResult& found) {
+std::vector<Finding> findings_of(const Hypothesis& h, const std::vector<Target>& targets,
+                                 const SearchResult& found) {
   const Explanation& best = found.best.front();
   std::vector<Finding> out;
   for (std::size_t k = 0; k < best.atoms.size(); ++k) {
@@ -99,20 +127,26 @@ std::vector<Finding> findings_of(const Hypothesis& h, const std::vector<Target>&
     const std::vector<Atom> readings = readings_of(h, targets, a);
     const Atom& main = readings.front();
     // Without a loss the reduction is read off the gradient, and cannot be wrong.
-    if (a.name == "scale" && everything(a, targets) && !h.scale_known && main.name != "zero" && main.name != "sign") continue;
+    if (a.name == "scale" && everything(a, targets) && !h.scale_known && main.name != "zero" &&
+        main.name != "sign")
+      continue;
     Finding f;
     f.name = main.name, f.sentence = main.sentence, f.fix = main.fix, f.yours = main.yours;
     f.blocks = blocks_of(h, targets, a.pieces);
-    f.where = a.pieces.empty() ? a.where : everything(a, targets) ? "every block" : fmt::format("{}", fmt::join(f.blocks, ", "));
+    f.where = a.pieces.empty()         ? a.where
+              : everything(a, targets) ? "every block"
+                                       : fmt::format("{}", fmt::join(f.blocks, ", "));
     std::set<std::string> seen = {fmt::format("{}{}", main.name, main.sentence)};
     std::set<std::string> names = {main.name};
     auto also = [&](const std::string& name, const std::string& sentence) {
       if (name == "scale" || name == "decay" || name == "clip") return;
-      if (names.insert(name).second && seen.insert(fmt::format("{}{}", name, sentence)).second) f.equivalents.push_back({name, sentence});
+      if (names.insert(name).second && seen.insert(fmt::format("{}{}", name, sentence)).second)
+        f.equivalents.push_back({name, sentence});
     };
     for (std::size_t i = 1; i < readings.size(); ++i) also(readings[i].name, readings[i].sentence);
     for (const Atom& e : best.equivalents[k]) also(e.name, e.sentence);
     if (!a.alias.empty()) also(a.alias, a.sentence);
+    for (const Alternative& other : same_numbers(h, targets, a)) also(other.name, other.sentence);
     // Other explanations that differ from this one in this mistake alone.
     for (std::size_t other = 1; other < found.best.size(); ++other) {
       const auto& atoms = found.best[other].atoms;
@@ -142,7 +176,8 @@ std::vector<Finding> findings_of(const Hypothesis& h, const std::vector<Target>&
   return out;
 }
 
-std::string proof_of(const std::vector<Target>& targets, const Search& search, const SearchResult& found, std::size_t findings) {
+std::string proof_of(const std::vector<Target>& targets, const Search& search, const SearchResult& found,
+                     std::size_t findings) {
   const Explanation& best = found.best.front();
   double miss = 0;
   std::size_t entries = 0;
@@ -153,8 +188,13 @@ std::string proof_of(const std::vector<Target>& targets, const Search& search, c
     for (std::size_t n = 0; n < made.size(); ++n)
       if (top > 0) miss = std::max(miss, std::abs(made[n] - targets[i].claim[n]) / top);
   }
-  const std::string next = found.next_miss > 0 ? fmt::format("; the next best of {} candidates misses by {:.0e}", found.candidates, found.next_miss) : "";
-  return fmt::format("{} all {} claimed entries to {:.0e}{}", findings == 1 ? "this mistake reproduces" : "together they reproduce", entries, std::max(miss, 1e-16), next);
+  const std::string next = found.next_miss > 0
+                               ? fmt::format("; the next best of {} candidates misses by {:.0e}",
+                                             found.candidates, found.next_miss)
+                               : "";
+  return fmt::format("{} all {} claimed entries to {:.0e}{}",
+                     findings == 1 ? "this mistake reproduces" : "together they reproduce", entries,
+                     std::max(miss, 1e-16), next);
 }
 
 std::vector<std::string> ruled_out(const std::vector<Finding>& findings, const std::vector<BlockRow>& rows) {
@@ -171,14 +211,17 @@ std::vector<std::string> ruled_out(const std::vector<Finding>& findings, const s
   std::vector<std::string> out;
   double gap = 0, allowed = 1e-300;
   for (const BlockRow& r : rows)
-    if (r.verdict == Verdict::differs && r.gap / std::max(r.allowed, 1e-300) > gap / allowed) gap = r.gap, allowed = std::max(r.allowed, 1e-300);
+    if (r.verdict == Verdict::differs && r.gap / std::max(r.allowed, 1e-300) > gap / allowed)
+      gap = r.gap, allowed = std::max(r.allowed, 1e-300);
   if (gap > 0) out.push_back(fmt::format("rounding ({:.0e} times what it can do)", gap / allowed));
   for (const Family& family : families) {
     auto mentions = [&](const std::string& n) {
-      return std::any_of(family.parts.begin(), family.parts.end(), [&](const char* part) { return n.find(part) != std::string::npos; });
+      return std::any_of(family.parts.begin(), family.parts.end(),
+                         [&](const char* part) { return n.find(part) != std::string::npos; });
     };
     const bool found = std::any_of(findings.begin(), findings.end(), [&](const Finding& f) {
-      return mentions(f.name) || std::any_of(f.equivalents.begin(), f.equivalents.end(), [&](const Alternative& a) { return mentions(a.name); });
+      return mentions(f.name) || std::any_of(f.equivalents.begin(), f.equivalents.end(),
+                                             [&](const Alternative& a) { return mentions(a.name); });
     });
     if (!found) out.push_back(family.word);
   }
@@ -201,7 +244,9 @@ std::string where_of(const Hypothesis& h, const std::vector<BlockRow>& rows) {
       any_right = true;
   }
   if (!any_right) return "every block is wrong";
-  if (head && !head_wrong) return fmt::format("the head's own blocks are right, so loss and output derivative are; wrong below: {}", fmt::join(wrong, ", "));
+  if (head && !head_wrong)
+    return fmt::format("the head's own blocks are right, so loss and output derivative are; wrong below: {}",
+                       fmt::join(wrong, ", "));
   return fmt::format("wrong: {}", fmt::join(wrong, ", "));
 }
 

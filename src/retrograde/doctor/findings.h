@@ -6,13 +6,16 @@
 namespace retrograde::doctor {
 
 // Findings of the best explanation, with those that would leave the same numbers as equivalents.
-std::vector<Finding> findings_of(const Hypothesis& h, const std::vector<Target>& targets, const SearchResult& found);
-std::string proof_of(const std::vector<Target>& targets, const Search& search, const SearchResult& found, std::size_t findings);
+std::vector<Finding> findings_of(const Hypothesis& h, const std::vector<Target>& targets,
+                                 const SearchResult& found);
+std::string proof_of(const std::vector<Target>& targets, const Search& search, const SearchResult& found,
+                     std::size_t findings);
 // Families that are ruled out, as short words.
 std::vector<std::string> ruled_out(const std::vector<Finding>& findings, const std::vector<BlockRow>& rows);
 // "the head's blocks are right; the fault is in ..."
 std::string where_of(const Hypothesis& h, const std::vector<BlockRow>& rows);
 // What the catalogue could not have shown at this point, one line a reason.
-std::vector<std::string> power_of(const Hypothesis& h, const Judge& judge, Precision precision, std::chrono::steady_clock::time_point deadline);
+std::vector<std::string> power_of(const Hypothesis& h, const Judge& judge, Precision precision,
+                                  std::chrono::steady_clock::time_point deadline);
 
 }  // namespace retrograde::doctor

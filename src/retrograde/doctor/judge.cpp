@@ -20,7 +20,8 @@ std::vector<Target> targets_of(const Hypothesis& h) {
   for (std::size_t b = 0; b < h.blocks.size(); ++b) {
     const Block& block = h.blocks[b];
     if (block.claim.empty()) continue;
-    for (const Piece& piece : block.pieces) out.push_back({piece, gather(piece, block.claim), gather(piece, block.value), 0, b});
+    for (const Piece& piece : block.pieces)
+      out.push_back({piece, gather(piece, block.claim), gather(piece, block.value), 0, b});
   }
   return out;
 }
@@ -105,11 +106,14 @@ std::vector<BlockRow> Judge::rows(Precision precision) const {
       if (!(gap <= margin[k])) ++row.wrong;
       if (gap <= worst) continue;
       worst = gap;
-      row.worst = fmt::format("{}{}: claimed {:.6g}, true {:.6g}", row.parameter, index_text(k, block.shape), block.claim[k], right[k]);
+      row.worst = fmt::format("{}{}: claimed {:.6g}, true {:.6g}", row.parameter, index_text(k, block.shape),
+                              block.claim[k], right[k]);
     }
     row.allowed = largest(margin) / scale;
     row.gap = worst / scale;
-    row.verdict = row.wrong ? Verdict::differs : row.allowed > kHopeless && top > 0 ? Verdict::cannot_tell : Verdict::agrees;
+    row.verdict = row.wrong                            ? Verdict::differs
+                  : row.allowed > kHopeless && top > 0 ? Verdict::cannot_tell
+                                                       : Verdict::agrees;
     out.push_back(std::move(row));
   }
   std::stable_sort(out.begin(), out.end(), [](const BlockRow& x, const BlockRow& y) {

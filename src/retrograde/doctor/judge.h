@@ -1,9 +1,9 @@
-// The right gradient of one reading of the case, what rounding makes of it at this very point, and the verdict on
-// every block of the claim.
+// The right gradient of one reading of the case, what rounding makes of it at this very point, and the
+// verdict on every block of the claim.
 //
-// The noise is measured, not assumed: the reference is run a few times with every intermediate number disturbed by
-// one rounding (of double, of single precision), and the largest deviation, with a margin, is what a correct
-// computation may deviate by.
+// The noise is measured, not assumed: the reference is run a few times with every intermediate number
+// disturbed by one rounding (of double, of single precision), and the largest deviation, with a margin, is
+// what a correct computation may deviate by.
 #pragma once
 
 #include "retrograde/doctor/identify.h"

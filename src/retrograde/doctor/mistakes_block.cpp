@@ -132,70 +132,88 @@ void add_rights(const Problem& problem, const Piece& piece, const Product& right
 // Embedding rows: what is left when a repeated token overwrites its earlier contribution.
 void add_tokens(const Problem& problem, const Piece& piece, Adder& to) {
   if (piece.kind != Kind::W || piece.layer != 0) return;
-  const bool tokens = std::all_of(problem.x.begin(), problem.x.end(), [](double v) { return v == 0 || v == 1; });
+  const bool tokens =
+      std::all_of(problem.x.begin(), problem.x.end(), [](double v) { return v == 0 || v == 1; });
   if (!tokens || problem.I < 2) return;
   const char* fix = "add up every occurrence: np.add.at(dW, tokens, dz)";
-  to.add("repeated-tokens-lost", "a token that comes again overwrites its row: the first occurrence alone is left", fix, 0.03,
+  to.add("repeated-tokens-lost",
+         "a token that comes again overwrites its row: the first occurrence alone is left", fix, 0.03,
          [](Product& p) { p.tokens = 1; });
-  to.add("repeated-tokens-lost", "a token that comes again overwrites its row: the last occurrence alone is left (as with dW[tokens] += dz)", fix, 0.03,
-         [](Product& p) { p.tokens = 2; });
+  to.add("repeated-tokens-lost",
+         "a token that comes again overwrites its row: the last occurrence alone is left (as with dW[tokens] "
+         "+= dz)",
+         fix, 0.03, [](Product& p) { p.tokens = 2; });
   if (problem.B > 1)
-    to.add("repeated-tokens-lost", "of a token that several rows of the batch have at one step only one counts (as with dW[x[t]] += dz)", fix, 0.03,
-           [](Product& p) { p.tokens = 3; });
-  to.add("repeated-tokens-lost", "a repeated token keeps only its first occurrence's own output error", fix, 0.12, [](Product& p) {
-    p.tokens = 1;
-    p.left = Back::up;
-  });
+    to.add(
+        "repeated-tokens-lost",
+        "of a token that several rows of the batch have at one step only one counts (as with dW[x[t]] += dz)",
+        fix, 0.03, [](Product& p) { p.tokens = 3; });
+  to.add("repeated-tokens-lost", "a repeated token keeps only its first occurrence's own output error", fix,
+         0.12, [](Product& p) {
+           p.tokens = 1;
+           p.left = Back::up;
+         });
 }
 
 // With two layers: another layer's delta, input or state.
 void add_other_layers(const Problem& problem, const Piece& piece, const Product& right, Adder& to) {
   for (int other = 0; other < static_cast<int>(problem.layers.size()); ++other) {
     if (other == piece.layer) continue;
-    to.add("blocks-permuted", fmt::format("it is layer {}'s gradient", other + 1), "every layer's gradient to its own block", 0.03, [other](Product& p) {
-      p.left_layer = other;
-      p.right_layer = other;
-    });
+    to.add("blocks-permuted", fmt::format("it is layer {}'s gradient", other + 1),
+           "every layer's gradient to its own block", 0.03, [other](Product& p) {
+             p.left_layer = other;
+             p.right_layer = other;
+           });
     if (right.right == Var::none) continue;
-    to.add("layer-input-wrong", fmt::format("it uses layer {}'s {}", other + 1, right.right == Var::x ? "input" : "state"), "use the layer's own", 0.03,
-           [other](Product& p) { p.right_layer = other; });
+    to.add("layer-input-wrong",
+           fmt::format("it uses layer {}'s {}", other + 1, right.right == Var::x ? "input" : "state"),
+           "use the layer's own", 0.03, [other](Product& p) { p.right_layer = other; });
     if (right.right == Var::x && piece.layer > 0)
-      to.add("layer-input-wrong", "it uses this layer's own state, where its input (the lower layer's state) is due", "use the lower layer's h[t]", 0.05,
-             [](Product& p) {
+      to.add("layer-input-wrong",
+             "it uses this layer's own state, where its input (the lower layer's state) is due",
+             "use the lower layer's h[t]", 0.05, [](Product& p) { p.right = Var::h; });
+    if (right.right == Var::x && piece.layer > 0)
+      to.add("layer-input-wrong", "it uses the lower layer's state of the step before",
+             "use the lower layer's h[t]", 0.05, [other](Product& p) {
                p.right = Var::h;
+               p.shift = -1;
+               p.right_layer = other;
              });
-    if (right.right == Var::x && piece.layer > 0)
-      to.add("layer-input-wrong", "it uses the lower layer's state of the step before", "use the lower layer's h[t]", 0.05, [other](Product& p) {
-        p.right = Var::h;
-        p.shift = -1;
-        p.right_layer = other;
-      });
-    to.add("layer-input-wrong", fmt::format("it is made from layer {}'s delta", other + 1), "use the layer's own delta", 0.05,
-           [other](Product& p) { p.left_layer = other; });
+    to.add("layer-input-wrong", fmt::format("it is made from layer {}'s delta", other + 1),
+           "use the layer's own delta", 0.05, [other](Product& p) { p.left_layer = other; });
   }
 }
 
 void add_states(const Problem& problem, const Piece& piece, Adder& to) {
   const bool cell = piece.kind == Kind::dc0;
   const char* name = "initial-state-gradient-wrong";
-  const char* fix = cell ? "dc0 = dc[0] * f[0]" : "dh0 is what step 0 carries back, through the recurrent matrix";
-  if (problem.T > 1) to.add(name, "it is what step 1 carried back; step 0 itself is missing", fix, 0.04, [](Product& p) { p.shift = 1; });
-  to.add(name, cell ? "it is dc[0], without the forget gate" : "it is dh[0], the error of the first state, not of the start state", fix, 0.03,
-         [cell](Product& p) { p.left = cell ? Back::dc : Back::dh; });
+  const char* fix =
+      cell ? "dc0 = dc[0] * f[0]" : "dh0 is what step 0 carries back, through the recurrent matrix";
+  if (problem.T > 1)
+    to.add(name, "it is what step 1 carried back; step 0 itself is missing", fix, 0.04,
+           [](Product& p) { p.shift = 1; });
+  to.add(name,
+         cell ? "it is dc[0], without the forget gate"
+              : "it is dh[0], the error of the first state, not of the start state",
+         fix, 0.03, [cell](Product& p) { p.left = cell ? Back::dc : Back::dh; });
   for (int g = 0; g < problem.gates; ++g)
-    to.add(name, "it is a delta of step 0, not taken back through the recurrent matrix", fix, 0.06, [g](Product& p) { p.left = Back::da0 + g; });
-  to.add(name, cell ? "it is the state's gradient" : "it is the cell's gradient", fix, 0.06, [cell](Product& p) { p.left = cell ? Back::hc : Back::cc; });
+    to.add(name, "it is a delta of step 0, not taken back through the recurrent matrix", fix, 0.06,
+           [g](Product& p) { p.left = Back::da0 + g; });
+  to.add(name, cell ? "it is the state's gradient" : "it is the cell's gradient", fix, 0.06,
+         [cell](Product& p) { p.left = cell ? Back::hc : Back::cc; });
 }
 
 void add_input(const Problem& problem, const Words& words, const Piece& piece, Adder& to) {
   if (problem.layers[0].inputs == problem.layers[0].hidden)
-    to.add("input-not-transposed", "it goes through the input matrix as the forward uses it, not its transpose",
-           fmt::format("dx[t] = {}", words.back_W(piece.layer, 0, "dz[t]")), 0.02, [](Product& p) { p.matrix_transposed = true; });
+    to.add("input-not-transposed",
+           "it goes through the input matrix as the forward uses it, not its transpose",
+           fmt::format("dx[t] = {}", words.back_W(piece.layer, 0, "dz[t]")), 0.02,
+           [](Product& p) { p.matrix_transposed = true; });
   for (int g = 0; g < problem.gates && problem.gates > 1; ++g) {
-    to.add("carry-wrong-gate", fmt::format("gate {}'s part is missing", gate_name(problem.net.cell, g)), "sum over all gates", 0.04,
-           [g](Product& p) { p.without_gate = g; });
-    to.add("carry-wrong-gate", fmt::format("only gate {}'s part is in it", gate_name(problem.net.cell, g)), "sum over all gates", 0.06,
-           [g](Product& p) { p.only_gate = g; });
+    to.add("carry-wrong-gate", fmt::format("gate {}'s part is missing", gate_name(problem.net.cell, g)),
+           "sum over all gates", 0.04, [g](Product& p) { p.without_gate = g; });
+    to.add("carry-wrong-gate", fmt::format("only gate {}'s part is in it", gate_name(problem.net.cell, g)),
+           "sum over all gates", 0.06, [g](Product& p) { p.only_gate = g; });
   }
 }
 

@@ -180,18 +180,21 @@ void add_derivative_mistakes(const Problem& problem, const Words& words, Mistake
       }
     // Another function's derivative, of the right argument.
     for (const Scope& scope : scopes(problem, steps))
-      for (Activation other : {Activation::tanh, Activation::sigmoid, Activation::relu, Activation::leaky_relu, Activation::elu, Activation::softsign,
-                               Activation::softplus, Activation::sin}) {
+      for (Activation other :
+           {Activation::tanh, Activation::sigmoid, Activation::relu, Activation::leaky_relu, Activation::elu,
+            Activation::softsign, Activation::softplus, Activation::sin}) {
         if (other == scope.f) continue;
         Mistake m;
         m.name = "derivative-of-other-activation";
         m.where = scope.where;
-        m.sentence = fmt::format("{} takes the derivative of {}, but the forward uses {}", scope.where, name(other), name(scope.f));
+        m.sentence = fmt::format("{} takes the derivative of {}, but the forward uses {}", scope.where,
+                                 name(other), name(scope.f));
         m.fix = fmt::format("multiply by {}", slope_text(scope, Fn::slope, 0));
         m.yours = fmt::format("{}'({}[t])", name(other), scope.z);
         m.layer = static_cast<int>(l);
         m.weight = 0.1 + scope.weight;
-        for (const Site& s : scope.sites) m.entries.push_back(static_cast<int>(1000 * l + 100 * s.step + 10 * s.term + s.factor));
+        for (const Site& s : scope.sites)
+          m.entries.push_back(static_cast<int>(1000 * l + 100 * s.step + 10 * s.term + s.factor));
         m.patch = [l, sites = scope.sites, other](Plan& plan) {
           for (const Site& s : sites) plan.layers[l].steps[s.step].terms[s.term].factors[s.factor].f = other;
         };

@@ -182,8 +182,9 @@ void add_gru_variants(const Problem& problem, std::size_t l, Mistakes& to) {
   // Both weights exchanged while dz is right.
   Mistake half = m;
   half.where = "the update gate's two weights";
-  half.sentence = problem.net.update_keeps ? "dn and dh_prev have z and 1 - z exchanged: dn = dh * z, dh_prev += dh * (1-z)"
-                                           : "dn and dh_prev have z and 1 - z exchanged: dn = dh * (1-z), dh_prev += dh * z";
+  half.sentence = problem.net.update_keeps
+                      ? "dn and dh_prev have z and 1 - z exchanged: dn = dh * z, dh_prev += dh * (1-z)"
+                      : "dn and dh_prev have z and 1 - z exchanged: dn = dh * (1-z), dh_prev += dh * z";
   half.weight = 0.04;
   half.patch = [l](Plan& plan) {
     for (Step& s : plan.layers[l].steps)

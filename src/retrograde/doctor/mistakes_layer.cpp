@@ -8,23 +8,40 @@ namespace retrograde::doctor {
 void add_layer_mistakes(const Problem& problem, const Words& words, int layer, Mistakes& to) {
   const auto above = static_cast<std::size_t>(layer + 1);
   const std::string fix = fmt::format("dh_lower[t] += {}", words.back_W(layer + 1, 0, "dz_upper[t]"));
-  auto add = [&](const char* name, std::string sentence, std::string yours, double weight, std::function<void(LayerPlan&)> patch) {
-    Mistake m{name, "the way from the upper layer to the lower", std::move(sentence), fix, std::move(yours), layer, weight, {2000 + 1000 * layer}, {}, ""};
+  auto add = [&](const char* name, std::string sentence, std::string yours, double weight,
+                 std::function<void(LayerPlan&)> patch) {
+    Mistake m{name,
+              "the way from the upper layer to the lower",
+              std::move(sentence),
+              fix,
+              std::move(yours),
+              layer,
+              weight,
+              {2000 + 1000 * layer},
+              {},
+              ""};
     m.patch = [above, patch = std::move(patch)](Plan& plan) { patch(plan.layers[above]); };
     to.push_back(std::move(m));
   };
   if (problem.layers[above].inputs == problem.layers[above].hidden)
-    add("input-not-transposed", "the upper layer's error goes down through its input matrix as the forward uses it, not its transpose",
-        words.back_W(layer + 1, 0, "dz_upper[t]", false), 0.01, [](LayerPlan& p) { p.below.matrix_transposed = true; });
-  add("upstream-missing", "the upper layer's error never reaches the lower layer", "", 0.04, [](LayerPlan& p) { p.below_coefficient = 0; });
+    add("input-not-transposed",
+        "the upper layer's error goes down through its input matrix as the forward uses it, not its "
+        "transpose",
+        words.back_W(layer + 1, 0, "dz_upper[t]", false), 0.01,
+        [](LayerPlan& p) { p.below.matrix_transposed = true; });
+  add("upstream-missing", "the upper layer's error never reaches the lower layer", "", 0.04,
+      [](LayerPlan& p) { p.below_coefficient = 0; });
   for (double c : {-1.0, 2.0, 0.5})
-    add(c == -1 ? "sign" : "factor-two", fmt::format("what the upper layer sends down is multiplied by {}", c), "", 0.09,
+    add(c == -1 ? "sign" : "factor-two",
+        fmt::format("what the upper layer sends down is multiplied by {}", c), "", 0.09,
         [c](LayerPlan& p) { p.below_coefficient = c; });
   for (int g = 0; g < problem.gates && problem.gates > 1; ++g) {
-    add("carry-wrong-gate", fmt::format("gate {}'s part is missing from what the upper layer sends down", gate_name(problem.net.cell, g)), "", 0.06,
-        [g](LayerPlan& p) { p.below.without_gate = g; });
-    add("carry-wrong-gate", fmt::format("only gate {}'s part is sent down", gate_name(problem.net.cell, g)), "", 0.08,
-        [g](LayerPlan& p) { p.below.only_gate = g; });
+    add("carry-wrong-gate",
+        fmt::format("gate {}'s part is missing from what the upper layer sends down",
+                    gate_name(problem.net.cell, g)),
+        "", 0.06, [g](LayerPlan& p) { p.below.without_gate = g; });
+    add("carry-wrong-gate", fmt::format("only gate {}'s part is sent down", gate_name(problem.net.cell, g)),
+        "", 0.08, [g](LayerPlan& p) { p.below.only_gate = g; });
   }
 }
 

@@ -164,7 +164,8 @@ Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, 
   Real d(static_cast<std::size_t>(problem.T * B * n), 0);
   for (int t = 0; t < problem.T; ++t)
     for (int b = 0; b < B; ++b) {
-      const int end = head.ignore_lengths ? problem.T : problem.end[static_cast<std::size_t>(b)] + head.length_shift;
+      const int end =
+          head.ignore_lengths ? problem.T : problem.end[static_cast<std::size_t>(b)] + head.length_shift;
       if (!(problem.net.last_output ? t == std::clamp(end - 1, 0, problem.T - 1) : t < end)) continue;
       const int at = (t * B + b) * n;
       const double *zt = z.data() + at, *target = problem.target.data() + at;

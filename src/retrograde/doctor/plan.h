@@ -64,8 +64,8 @@ struct Product {
   int first = 0, last = 0;  // steps left out at the beginning and at the end
   int only = -1;            // one step alone (-2: T-1)
   bool first_row_only = false;
-  // Embedding rows written with = or by a fancy index: 1 each token keeps the first of its steps, 2 the last; 3 of one
-  // step's batch only the last row of a token counts.
+  // Embedding rows written with = or by a fancy index: 1 each token keeps the first of its steps, 2 the last;
+  // 3 of one step's batch only the last row of a token counts.
   int tokens = 0;
   int left_layer = -1, right_layer = -1;  // another layer's delta or state
   bool matrix_transposed = false;         // dx: W where W' is due

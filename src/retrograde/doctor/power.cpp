@@ -14,7 +14,8 @@ namespace {
 
 class Power {
  public:
-  Power(const Hypothesis& h, const Judge& judge, Precision precision) : h_(h), judge_(judge), precision_(precision), engine_(h.problem) {}
+  Power(const Hypothesis& h, const Judge& judge, Precision precision)
+      : h_(h), judge_(judge), precision_(precision), engine_(h.problem) {}
 
   // Names of which every instance is invisible.
   std::vector<std::string> invisible(std::chrono::steady_clock::time_point deadline) {
@@ -31,10 +32,13 @@ class Power {
     const Evaluation right = engine_.evaluate(right_plan(h_.problem));
     for (std::size_t i = 0; i < judge_.targets().size(); ++i) {
       const Piece& piece = judge_.targets()[i].piece;
-      for (const BlockMistake& m : block_mistakes(h_.problem, h_.words, piece, engine_.right_product(piece))) {
+      for (const BlockMistake& m :
+           block_mistakes(h_.problem, h_.words, piece, engine_.right_product(piece))) {
         if (m.name.empty() || seen_.count(m.name) || m.transposed) continue;
         const Back left = m.product.left;
-        if (m.product.left_layer >= 0 || m.product.right_layer >= 0 || right.deltas[static_cast<std::size_t>(piece.layer)].slots(left).empty()) continue;
+        if (m.product.left_layer >= 0 || m.product.right_layer >= 0 ||
+            right.deltas[static_cast<std::size_t>(piece.layer)].slots(left).empty())
+          continue;
         if (m.product.right != Var::none) {
           const Tape& tape = engine_.tapes()[static_cast<std::size_t>(piece.layer)];
           if (!tape.has(m.product.right) || tape.step(m.product.right) != h_.problem.B * piece.cols) continue;
@@ -74,7 +78,8 @@ class Power {
 
 std::string reason(const Problem& p, const std::string& mistake) {
   auto is = [&](std::initializer_list<const char*> parts) {
-    return std::any_of(parts.begin(), parts.end(), [&](const char* part) { return mistake.find(part) != std::string::npos; });
+    return std::any_of(parts.begin(), parts.end(),
+                       [&](const char* part) { return mistake.find(part) != std::string::npos; });
   };
   const Layer& layer = p.layers.back();
   const auto H = static_cast<std::size_t>(layer.hidden);
@@ -82,24 +87,32 @@ std::string reason(const Problem& p, const std::string& mistake) {
   for (std::size_t i = 0; i < H; ++i)
     for (std::size_t k = 0; k < H; ++k) symmetric &= layer.U[i * H + k] == layer.U[k * H + i];
   for (double v : layer.h0) start_zero &= v == 0;
-  if (p.T == 1 && is({"carry", "recurrent", "step", "shifted", "truncated", "window", "wraps", "upstream"})) return "one step alone (T = 1) tests nothing recurrent";
+  if (p.T == 1 && is({"carry", "recurrent", "step", "shifted", "truncated", "window", "wraps", "upstream"}))
+    return "one step alone (T = 1) tests nothing recurrent";
   if (start_zero && is({"initial-state", "first-step"})) return "the start state is zero: give a random one";
   if (H == 1 && is({"transposed"})) return "a single hidden unit (H = 1) has no transpose";
   if (symmetric && is({"recurrent-not-transposed"})) return "the recurrent matrix is symmetric";
-  const bool piecewise = p.net.activation == Activation::relu || p.net.activation == Activation::leaky_relu || p.net.activation == Activation::identity;
-  if (piecewise && is({"derivative"})) return fmt::format("{} has the same derivative at the state and before it", name(p.net.activation));
+  const bool piecewise = p.net.activation == Activation::relu || p.net.activation == Activation::leaky_relu ||
+                         p.net.activation == Activation::identity;
+  if (piecewise && is({"derivative"}))
+    return fmt::format("{} has the same derivative at the state and before it", name(p.net.activation));
   if (p.B == 1 && is({"batch", "bias-reduced"})) return "a batch of one row hides batch reductions";
   return "they change nothing beyond rounding at this point (small or saturated units?)";
 }
 
 }  // namespace
 
-std::vector<std::string> power_of(const Hypothesis& h, const Judge& judge, Precision precision, std::chrono::steady_clock::time_point deadline) {
+std::vector<std::string> power_of(const Hypothesis& h, const Judge& judge, Precision precision,
+                                  std::chrono::steady_clock::time_point deadline) {
   std::map<std::string, std::vector<std::string>> by_reason;
-  for (const std::string& n : Power(h, judge, precision).invisible(deadline)) by_reason[reason(h.problem, n)].push_back(n);
+  for (const std::string& n : Power(h, judge, precision).invisible(deadline))
+    by_reason[reason(h.problem, n)].push_back(n);
   std::vector<std::string> out;
-  for (const auto& [why, names] : by_reason) out.push_back(fmt::format("{}; not seen here: {}", why, fmt::join(names, ", ")));
-  if (out.empty()) out.push_back("every mistake of the catalogue that applies to this network would have shown at this point");
+  for (const auto& [why, names] : by_reason)
+    out.push_back(fmt::format("{}; not seen here: {}", why, fmt::join(names, ", ")));
+  if (out.empty())
+    out.push_back(
+        "every mistake of the catalogue that applies to this network would have shown at this point");
   return out;
 }
 

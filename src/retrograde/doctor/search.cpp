@@ -109,19 +109,29 @@ std::vector<Atom> name_scale(const Problem& problem, double r) {
   double steps = 0;
   for (int e : problem.end) steps += e;
   const bool ragged = problem.ragged();
-  const Axis axes[] = {{static_cast<double>(problem.T), "time-mean-or-sum", "the number of steps"},
-                       {static_cast<double>(problem.B), "batch-mean-or-sum", "the batch size"},
-                       {problem.net.head ? static_cast<double>(problem.O) : 1, "output-mean-or-sum", "the number of outputs"},
-                       {ragged ? steps : 1, "time-mean-or-sum", "the number of valid steps"}};
+  const Axis axes[] = {
+      {static_cast<double>(problem.T), "time-mean-or-sum", "the number of steps"},
+      {static_cast<double>(problem.B), "batch-mean-or-sum", "the batch size"},
+      {problem.net.head ? static_cast<double>(problem.O) : 1, "output-mean-or-sum", "the number of outputs"},
+      {ragged ? steps : 1, "time-mean-or-sum", "the number of valid steps"}};
   for (const Axis& a : axes) {
     if (a.n < 2) continue;
-    if (is(a.n)) add(a.name, fmt::format("it is {} ({}) times too large: a sum where the loss takes the mean", a.n, a.what), 0.01);
-    if (is(1 / a.n)) add(a.name, fmt::format("it is divided by {} ({}) once too often: a mean where the loss takes the sum", a.n, a.what), 0.01);
+    if (is(a.n))
+      add(a.name,
+          fmt::format("it is {} ({}) times too large: a sum where the loss takes the mean", a.n, a.what),
+          0.01);
+    if (is(1 / a.n))
+      add(a.name,
+          fmt::format("it is divided by {} ({}) once too often: a mean where the loss takes the sum", a.n,
+                      a.what),
+          0.01);
     auto with = [&](const char* second, const std::string& what, double weight) {
-      add(a.name, fmt::format("it is off by the factor {:.6g}: {} ({}) and {}", r, a.what, a.n, what), weight);
+      add(a.name, fmt::format("it is off by the factor {:.6g}: {} ({}) and {}", r, a.what, a.n, what),
+          weight);
       out.back().also = second;
     };
-    if (is(2 * a.n) || is(0.5 * a.n) || is(2 / a.n) || is(0.5 / a.n)) with("factor-two", "a factor two", 0.05);
+    if (is(2 * a.n) || is(0.5 * a.n) || is(2 / a.n) || is(0.5 / a.n))
+      with("factor-two", "a factor two", 0.05);
     if (is(-a.n) || is(-1 / a.n)) with("sign", "the sign", 0.06);
     for (const Axis& b : axes)
       if (&b > &a && b.n >= 2 && (is(a.n * b.n) || is(1 / (a.n * b.n)) || is(a.n / b.n) || is(b.n / a.n)))
@@ -129,10 +139,12 @@ std::vector<Atom> name_scale(const Problem& problem, double r) {
   }
   const double all = static_cast<double>(problem.T * problem.B * (problem.net.head ? problem.O : 1));
   if (out.empty() && all > 1 && (is(all) || is(1 / all))) {
-    add("time-mean-or-sum", fmt::format("it is off by the factor {:.6g}: the number of steps, of rows and of outputs", r), 0.06);
+    add("time-mean-or-sum",
+        fmt::format("it is off by the factor {:.6g}: the number of steps, of rows and of outputs", r), 0.06);
     out.back().also = "batch-mean-or-sum";
   }
-  if (is(-2) || is(-0.5)) add("sign", "the sign is wrong, and a factor two", 0.05), out.back().also = "factor-two";
+  if (is(-2) || is(-0.5))
+    add("sign", "the sign is wrong, and a factor two", 0.05), out.back().also = "factor-two";
   if (out.empty()) add("block-scaled", fmt::format("it is {:.10g} times what it should be", r), 0.1);
   return out;
 }
@@ -359,8 +371,9 @@ std::vector<Search::Partial> Search::settle_head() {
   return found;
 }
 
-void Search::try_plan(int layer, const Partial& above, const Evaluation& base, const std::vector<const Mistake*>& mistakes,
-                      bool thorough, std::vector<Partial>& found) {
+void Search::try_plan(int layer, const Partial& above, const Evaluation& base,
+                      const std::vector<const Mistake*>& mistakes, bool thorough,
+                      std::vector<Partial>& found) {
   const auto l = static_cast<std::size_t>(layer);
   Plan plan = above.plan;
   bool head = false;
@@ -424,7 +437,8 @@ std::vector<Search::Partial> Search::settle_layer(int layer, const std::vector<P
     });
     for (const Pair& pair : pairs) {
       if (late()) break;
-      for (std::size_t k = 0; k < above.size(); ++k) try_plan(layer, above[k], bases[k], {pair.a, pair.b}, false, found);
+      for (std::size_t k = 0; k < above.size(); ++k)
+        try_plan(layer, above[k], bases[k], {pair.a, pair.b}, false, found);
     }
   }
   keep_best(found, 24, 0.999);

@@ -91,8 +91,8 @@ class Search {
   double settle(Partial& p) const;
   std::vector<Partial> settle_head();
   std::vector<Partial> settle_layer(int layer, const std::vector<Partial>& above);
-  void try_plan(int layer, const Partial& above, const Evaluation& base, const std::vector<const Mistake*>& mistakes, bool thorough,
-                std::vector<Partial>& found);
+  void try_plan(int layer, const Partial& above, const Evaluation& base,
+                const std::vector<const Mistake*>& mistakes, bool thorough, std::vector<Partial>& found);
   Explanation finish(const Partial& p) const;
   bool late() const { return Clock::now() > deadline_; }
 
