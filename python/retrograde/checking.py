@@ -1,0 +1,380 @@
+"""`rg.check` and `rg.doctor`: is this gradient right, and which line is wrong? For code that anybody wrote."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from ._arrays import require_finite, to_numpy
+from ._matching import settle
+from ._problem import Array, Arrays, Problem
+from .reports import CheckReport, Diagnosis
+
+Mode = Literal["automatic", "full", "sampled", "directional"]
+
+
+def check(
+    loss: Callable[..., Any],
+    gradient: Any,
+    params: Any,
+    batch: Any = (),
+    *,
+    mode: Mode = "automatic",
+    precision: Literal["float32", "float64"] | None = None,
+    entries: int = 32,
+    miss: float = 1e-3,
+    seconds: float = 0.0,
+    seed: int = 1,
+    progress: Callable[[str, int, int], bool] | None = None,
+) -> CheckReport:
+    """Judges a claimed gradient by numeric derivatives of the loss, each with an error bar.
+
+    Args:
+        loss: called as ``loss(params, *batch)``, ``loss(*params, *batch)`` or with the parameters by name, whichever
+            its signature takes; returns one number.
+        gradient: called in the same ways; returns a dict, or (nested) tuples of arrays in any order. Or the arrays
+            themselves.
+        params: a dict, tuple or list of arrays (NumPy, torch, JAX, ...), or one array.
+        batch: the further arguments: a tuple, a dict (passed by name), or one array.
+        mode: "full" differentiates by every entry, "sampled" by `entries` of each block, "directional" along random
+            directions (`miss`: the probability of missing a block's error). "automatic": full up to 2,000 entries.
+        precision: in which the claim was computed; by default its dtype.
+        seconds: time budget; 0 for none. What was not reached is said.
+        progress: called with (what, done, total); returns False to stop.
+
+    Returns:
+        A report: ``.verdict`` is "agrees", "differs" or "cannot tell"; ``print`` it.
+    """
+    if not callable(loss):
+        raise TypeError(f"loss is a {type(loss).__name__}; it must be a function of the parameters and the batch")
+    problem = Problem(gradient, params, batch, loss)
+    for name, array in problem.arrays.items():
+        require_finite(np.ascontiguousarray(array, dtype=np.float64), f"parameter {name}")
+    flat = _Flat(problem)
+    claims = settle(problem, problem.claims(), flat.real)
+    claimed = np.concatenate([_in_shape(claims[n], problem.arrays[n]).reshape(-1) for n in problem.names])
+    if precision is None:
+        precision = "float32" if any(c.dtype == np.float32 for c in claims.values()) else "float64"
+    elif precision not in ("float32", "float64"):
+        raise ValueError(f"precision is {precision!r}; it may be 'float32' or 'float64'")
+    blocks: list[tuple[str, list[int], list[str]]] = [
+        (name, list(array.shape), []) for name, array in problem.arrays.items()
+    ]
+    result = _core.check(
+        flat.real, flat.complex if flat.takes_complex() else None, flat.theta, claimed.astype(np.float64), blocks,
+        precision == "float32", mode, entries, miss, seconds, seed, progress,
+    )  # fmt: skip
+    return CheckReport.of(result)
+
+
+def _in_shape(claim: Array, param: Array) -> Array:
+    """A claim whose shape is the parameter's but for axes of length 1, or its transpose."""
+    if claim.size == param.size and [n for n in claim.shape if n != 1] == [n for n in param.shape if n != 1]:
+        return claim.reshape(param.shape)
+    raise ValueError(
+        f"a gradient is {list(claim.shape)}, its parameter {list(param.shape)}; rg.doctor takes transposed ones too"
+    )
+
+
+class _Flat:
+    """A problem's loss as a function of one flat float64 vector."""
+
+    def __init__(self, problem: Problem):
+        self._problem = problem
+        self._shapes = {name: array.shape for name, array in problem.arrays.items()}
+        self.theta = np.concatenate([a.reshape(-1) for a in problem.arrays.values()]).astype(np.float64)
+        self._batch = _widened(problem.batch_arrays)
+        self._single = False
+        self._single = self._needs_single()
+
+    def _split(self, flat: Array) -> Arrays:
+        parts: Arrays = {}
+        at = 0
+        for name, shape in self._shapes.items():
+            size = int(np.prod(shape))
+            part = flat[at : at + size].reshape(shape)
+            dtype = self._problem.arrays[name].dtype if self._single else part.dtype
+            parts[name] = part.astype(dtype)
+            at += size
+        return parts
+
+    def _call(self, flat: Array) -> Any:
+        batch = self._problem.batch_arrays if self._single else self._batch
+        return self._problem.loss(self._split(flat), {n: a.copy() for n, a in batch.items()})
+
+    def real(self, flat: Array) -> float:
+        value = self._call(flat)
+        if isinstance(value, complex):
+            raise TypeError(f"the loss is complex: {value}")
+        return float(value)
+
+    def complex(self, flat: Array) -> complex:
+        return complex(self._call(flat))
+
+    def _needs_single(self) -> bool:
+        """Whether the loss works in the given (single) precision alone; float64 is the better oracle where it works."""
+        if all(a.dtype == np.float64 for a in self._problem.arrays.values()):
+            return False
+        try:
+            self.real(self.theta)
+        except (TypeError, ValueError, RuntimeError):
+            return True
+        return False
+
+    def takes_complex(self) -> bool:
+        """Whether the loss carries an imaginary part through: then the complex step is exact to rounding. The judge
+        compares it with differences before it believes it."""
+        if self._single:
+            return False
+        probe = self.theta + 1e-30j * np.cos(np.arange(self.theta.size))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # NumPy warns where an imaginary part is thrown away
+                value = self._call(probe)
+            return isinstance(value, complex) and abs(value.real - self.real(self.theta)) <= 1e-12 * abs(value.real)
+        except Exception:
+            return False
+
+
+def _widened(arrays: Mapping[str, Array]) -> Arrays:
+    return {n: a.astype(np.float64) if a.dtype.kind == "f" else a for n, a in arrays.items()}
+
+
+class Doctor:
+    """``rg.doctor(gradient, params, batch, loss=loss)``, ``rg.doctor.method(obj, "backward", X, Y, params=[...])`` and
+    ``rg.doctor.arrays(W=W, dW=dW, ...)``: names the mistakes in a hand-written BPTT gradient."""
+
+    def __call__(
+        self,
+        gradient: Any,
+        params: Any,
+        batch: Any = (),
+        *,
+        loss: Callable[..., Any] | None = None,
+        outputs: Any = None,
+        hints: Mapping[str, str] | None = None,
+        seconds: float = 4.0,
+        progress: Callable[[str], None] | None = None,
+    ) -> Diagnosis:
+        """Finds out which network this is the gradient of, whether it is right, and what is wrong with it.
+
+        Args:
+            gradient, params, batch, loss: as in `rg.check`; a loss makes the diagnosis surer.
+            outputs: the network's outputs at this point, if there are any.
+            hints: where the doctor should not have to guess: "cell" (elman, lstm, gru, gru-reset-before),
+                "activation", "head_activation", "loss" (squared, softmax_cross_entropy, ...), "truncation" ("full",
+                "window 4", "chunk 5": what the author meant), or an array's name with its role ("input", "target",
+                "h0", "c0", "lengths", "ignore", ...).
+            seconds: for the search; the report says if that was not enough.
+            progress: called with what is being done.
+
+        Returns:
+            A diagnosis: ``.verdict``, ``.findings``, ``.blocks``, ``.power``; ``print`` it.
+        """
+        problem = Problem(gradient, params, batch, loss)
+        claims = problem.claims()
+        if problem.has_loss:
+            claims = settle(problem, claims, _Flat(problem).real)
+        arrays: list[tuple[str, Array]] = list(problem.arrays.items())
+        roles: dict[str, str] = {}
+        given = {name: f"d{name}" for name in claims}
+        for name, claim in claims.items():
+            arrays.append((given[name], claim))
+            roles[given[name]] = f"gradient of {name}"
+        renamed = {name: _plain(name, arrays) for name in problem.batch_arrays}
+        arrays += [(renamed[name], array) for name, array in problem.batch_arrays.items()]
+        if problem.has_loss:
+            value = problem.loss(
+                {n: a.copy() for n, a in problem.arrays.items()},
+                {n: a.copy() for n, a in problem.batch_arrays.items()},
+            )
+            arrays.append(("loss", np.asarray(value, dtype=np.float64)))
+        if outputs is not None:
+            arrays.append(("outputs", to_numpy(outputs, "outputs")))
+        named, general = _sorted_hints(hints or {}, {n: n for n in problem.arrays} | renamed | {"outputs": "outputs"})
+        call_loss, call_gradient = _callbacks(problem, renamed)
+        report, text = _core.diagnose(
+            [_crossing(name, array) for name, array in arrays], roles | named, general, call_loss, call_gradient,
+            seconds, progress,
+        )  # fmt: skip
+        return Diagnosis.of(report, text)
+
+    def arrays(
+        self, arrays: Mapping[str, Any] | None = None, *, hints: Mapping[str, str] | None = None, seconds: float = 4.0,
+        **more: Any,
+    ) -> Diagnosis:  # fmt: skip
+        """From arrays alone, under any names: parameters, their gradients (dW, W_grad, ...), input, target and, if
+        there, the loss and the outputs."""
+        values = {name: to_numpy(value, name) for name, value in {**(arrays or {}), **more}.items()}
+        named, general = _sorted_hints(hints or {}, {n: n for n in values})
+        report, text = _core.diagnose(
+            [_crossing(n, a) for n, a in values.items()], named, general, None, None, seconds, None
+        )
+        return Diagnosis.of(report, text)
+
+    def method(
+        self,
+        obj: Any,
+        method: str,
+        *batch: Any,
+        params: Sequence[str],
+        loss: Callable[..., Any] | str | None = None,
+        outputs: Any = None,
+        hints: Mapping[str, str] | None = None,
+        seconds: float = 4.0,
+        progress: Callable[[str], None] | None = None,
+    ) -> Diagnosis:
+        """For a class whose parameters are attributes and whose gradient is a method.
+
+        Args:
+            obj: the user's object. It is used as it is, and left as it was.
+            method: the gradient's name; called as ``obj.method(*batch)``. It returns gradients in (nested) tuples or a
+                dict; or None, if it leaves them in attributes named like the parameters (dW, W_grad, grad_W, ...).
+            params: the attributes that hold the parameters.
+            loss: a method's name, or a function of ``(obj, *batch)`` or of ``(*batch)``.
+        """
+        functions = _Methods(obj, method, list(params), loss)
+        with functions.kept():
+            return self(
+                functions.gradient, functions.params(), batch, loss=functions.loss if loss is not None else None,
+                outputs=outputs, hints=hints, seconds=seconds, progress=progress,
+            )  # fmt: skip
+
+
+class _Methods:
+    """A user's object as a loss and a gradient of named parameters."""
+
+    def __init__(self, obj: Any, method: str, params: list[str], loss: Callable[..., Any] | str | None):
+        self._obj = obj
+        self._params = params
+        for name in [method, *params]:
+            if not hasattr(obj, name):
+                raise AttributeError(f"{type(obj).__name__} has no attribute {name!r}")
+        self._gradient = getattr(obj, method)
+        self._loss = getattr(obj, loss) if isinstance(loss, str) else loss
+
+    def params(self) -> dict[str, Any]:
+        return {name: getattr(self._obj, name) for name in self._params}
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """The object as it was, afterwards: its attributes, and the contents of their arrays."""
+        attributes = dict(vars(self._obj))
+        contents = {name: value.copy() for name, value in attributes.items() if isinstance(value, np.ndarray)}
+        try:
+            yield
+        finally:
+            vars(self._obj).clear()
+            vars(self._obj).update(attributes)
+            for name, values in contents.items():
+                if attributes[name].flags.writeable:
+                    attributes[name][...] = values
+
+    def _with(self, params: dict[str, Any], function: Callable[[], Any]) -> Any:
+        for name, value in params.items():
+            setattr(self._obj, name, value)
+        result = function()
+        for name, value in params.items():  # what the method made of its parameters is for the doctor to see
+            after = getattr(self._obj, name)
+            if after is not value and isinstance(value, np.ndarray) and np.shape(after) == value.shape:
+                value[...] = after
+        return result
+
+    def gradient(self, params: dict[str, Any], *batch: Any) -> Any:
+        def run() -> Any:
+            result = self._gradient(*batch)
+            if result is not None:
+                return result
+            others = {k: v for k, v in vars(self._obj).items() if k not in self._params}
+            return others
+
+        return self._with(params, run)
+
+    def loss(self, params: dict[str, Any], *batch: Any) -> Any:
+        assert callable(self._loss)
+        function = self._loss
+        if isinstance(getattr(function, "__self__", None), type(self._obj)):
+            return self._with(params, lambda: function(*batch))
+        return self._with(params, lambda: _first_that_fits(function, (self._obj, *batch), batch))
+
+
+def _first_that_fits(function: Callable[..., Any], *forms: tuple[Any, ...]) -> Any:
+    import inspect
+
+    signature = inspect.signature(function)
+    for arguments in forms:
+        try:
+            signature.bind(*arguments)
+        except TypeError:
+            continue
+        return function(*arguments)
+    raise TypeError(f"the loss {signature} takes neither (obj, *batch) nor (*batch)")
+
+
+def _plain(name: str, taken: list[tuple[str, Array]]) -> str:
+    """A name for an array of the batch that cannot be mistaken for a parameter's or for one that is there."""
+    if name[:1].lower() in "wuvb" or name in {n for n, _ in taken}:
+        return f"data_{name}"
+    return name
+
+
+def _crossing(name: str, array: Any) -> tuple[str, NDArray[np.float64], str]:
+    values = to_numpy(array, name)
+    if values.dtype.kind not in "fiub":
+        raise TypeError(f"{name} holds {values.dtype}; it must hold real numbers")
+    dtype = {"f": "float32" if values.dtype.itemsize <= 4 else "float64"}.get(values.dtype.kind, "int64")
+    return name, np.ascontiguousarray(values, dtype=np.float64), dtype
+
+
+def _callbacks(problem: Problem, renamed: Mapping[str, str]) -> tuple[Any, Any]:
+    """The loss and the gradient as the library calls them: with float64 arrays by name, changed in place."""
+
+    def typed(given: Mapping[str, Array], kinds: Mapping[str, Array], names: Mapping[str, str]) -> Arrays:
+        return {name: given[names[name]].astype(kind.dtype) for name, kind in kinds.items()}
+
+    def wrapped(function: Callable[[Arrays, Arrays], Any]) -> Callable[[Arrays, Arrays], Any]:
+        def run(params: Arrays, batch: Arrays) -> Any:
+            p = typed(params, problem.arrays, {n: n for n in problem.arrays})
+            b = typed(batch, problem.batch_arrays, renamed)
+            result = function(p, b)
+            for name, array in p.items():
+                params[name][...] = array
+            for name, array in b.items():
+                batch[renamed[name]][...] = array
+            return result
+
+        return run
+
+    def gradient(params: Arrays, batch: Arrays) -> Any:
+        return [_crossing(f"d{name}", array) for name, array in problem.gradient(params, batch).items()]
+
+    return (
+        wrapped(problem.loss) if problem.has_loss else None,
+        wrapped(gradient) if problem.has_gradient else None,
+    )
+
+
+_GENERAL = ("cell", "activation", "head_activation", "loss", "truncation")
+
+
+def _sorted_hints(hints: Mapping[str, str], names: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Roles of arrays, and what concerns the network."""
+    roles: dict[str, str] = {}
+    general: dict[str, str] = {}
+    for key, value in hints.items():
+        if key in names:
+            roles[names[key]] = value
+        elif key in _GENERAL:
+            general[key] = value
+        else:
+            raise ValueError(f"hint {key!r} is neither an array ({', '.join(names)}) nor one of {', '.join(_GENERAL)}")
+    return roles, general
+
+
+doctor = Doctor()
