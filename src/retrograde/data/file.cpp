@@ -137,4 +137,12 @@ void replace_file(const std::filesystem::path& path, std::string_view bytes) {
   flush_folder(path.has_parent_path() ? path.parent_path() : std::filesystem::path("."));
 }
 
+void append_file(const std::filesystem::path& path, std::string_view bytes) {
+  const std::string name = path.string();
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (file < 0) throw FileError("{}: cannot be opened: {}", name, reason(errno));
+  write_all(file, bytes, name);
+  if (::fsync(file) != 0) throw FileError("{}: cannot be flushed to disk: {}", name, reason(errno));
+}
+
 }  // namespace retrograde

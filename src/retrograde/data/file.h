@@ -32,4 +32,7 @@ std::unique_ptr<ByteSource> open_memory(std::string name, std::span<const std::b
 // renamed. FileError names the path and the system's reason.
 void replace_file(const std::filesystem::path& path, std::string_view bytes);
 
+// Adds to the end of a file, which need not be there, and flushes it to disk.
+void append_file(const std::filesystem::path& path, std::string_view bytes);
+
 }  // namespace retrograde
