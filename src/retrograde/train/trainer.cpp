@@ -96,8 +96,7 @@ bool Trainer<T>::update(const BatchView<T>& batch, ForwardOptions<T> beginning, 
     return true;
   }
 
-  const Random masks = Random::named(options_.seed, fmt::format("dropout of update {}", updates()));
-  Random random = masks;
+  Random random = masks();
   if (config.dropout > 0 || config.recurrent_dropout > 0) beginning.dropout = &random;
   forward(*network_, batch.input, tape_, beginning);
   gradients_.clear();
@@ -105,7 +104,7 @@ bool Trainer<T>::update(const BatchView<T>& batch, ForwardOptions<T> beginning, 
       loss_and_gradients(*network_, tape_, options_.loss, batch.target, options_.bptt, gradients_);
   report.loss += share * loss;
   if (!std::isfinite(loss)) {
-    random = masks;
+    random = masks();
     report.failure = first_non_finite(*network_, batch, beginning);
     if (report.failure->empty()) report.failure = "the sum of the losses is too large for a number";
     return false;
@@ -124,6 +123,11 @@ bool Trainer<T>::update(const BatchView<T>& batch, ForwardOptions<T> beginning, 
   optimizer_.step(network_->parameters().flat(), g, options_.schedule.factor(updates()) * rate_scale_);
   ++report.updates;
   return true;
+}
+
+template <class T>
+Random Trainer<T>::masks() const {
+  return Random::named(options_.seed, fmt::format("dropout of update {}", updates()));
 }
 
 template <class T>

@@ -71,9 +71,15 @@ class Trainer {
   std::uint64_t updates() const { return optimizer_.state().updates; }
 
   Network<T>& network() { return *network_; }
+  const Network<T>& network() const { return *network_; }
   const TrainerOptions& options() const { return options_; }
   // What the last step's forward left: outputs, states.
   const Tape<T>& tape() const { return tape_; }
+
+  // The states that sequences which go on will begin with; empty before the first batch.
+  const State<T>& carried() const { return carried_.states(); }
+  // Where the next update draws its dropout masks from.
+  Random masks() const;
 
   TrainerState<T> state() const;
   void restore(TrainerState<T> state);
