@@ -72,6 +72,7 @@ class Trainer {
 
   Network<T>& network() { return *network_; }
   const Network<T>& network() const { return *network_; }
+  const Method& method() const { return optimizer_.method(); }
   const TrainerOptions& options() const { return options_; }
   // What the last step's forward left: outputs, states.
   const Tape<T>& tape() const { return tape_; }
