@@ -2,68 +2,34 @@
 // start states that are not 0, weights of order 0.5; or drawn at random.
 #pragma once
 
-#include <vector>
+#include <fmt/format.h>
 
-#include "retrograde/check/network.h"
+#include <memory>
+#include <string>
+
+#include "retrograde/check/drawn_problem.h"
 
 namespace retrograde::testing {
 
 struct Problem {
   Network<double> network;
   Loss loss;
-  Bptt bptt = full();
-  std::size_t batch = 3, steps = 5;
-  std::vector<std::size_t> lengths{3, 5, 2};
-  bool given_start = true;
-  std::vector<double> x{}, values{}, weights{};
-  std::vector<std::int32_t> tokens{}, classes{};
-  State<double> start{};
-  std::optional<Random> dropout{};
+  std::unique_ptr<DrawnProblem> drawn{};
 
-  explicit Problem(Config config, Loss how = {}, Bptt truncation = full())
-      : network(std::move(config)), loss(std::move(how)), bptt(truncation) {}
+  explicit Problem(Config config, Loss how = {}) : network(std::move(config)), loss(std::move(how)) {}
 
-  // Fills everything for the sizes that are set. Targets suit the loss.
-  void draw(std::uint64_t seed, double scale = 0.5) {
+  void draw(std::uint64_t seed, const DrawOptions& options = {}) {
     Random random(seed);
-    const Config& c = network.config();
-    for (double& p : network.parameters().flat()) p = scale * random.normal();
-    const auto normal = [&](std::size_t n, double size) {
-      std::vector<double> values_drawn(n);
-      for (double& v : values_drawn) v = size * random.normal();
-      return values_drawn;
-    };
-    if (c.tokens)
-      for (std::size_t i = 0; i < batch * steps; ++i)
-        tokens.push_back(static_cast<std::int32_t>(random.below(c.inputs)));
-    else
-      x = normal(batch * steps * c.inputs, 1);
-    const std::size_t entries = batch * (c.at == At::every ? steps : 1);
-    if (loss.kind() == Loss::Kind::softmax_cross_entropy) {
-      for (std::size_t i = 0; i < entries; ++i)
-        classes.push_back(static_cast<std::int32_t>(random.below(c.output_width())));
-    } else {
-      values = normal(entries * c.output_width(), 1);
-      if (loss.kind() == Loss::Kind::binary_cross_entropy)
-        for (double& v : values) v = v > 0 ? 1 : 0;
-    }
-    for (std::size_t i = 0; i < entries; ++i) weights.push_back(random.uniform(0.5, 2));
-    for (std::size_t k = 0; given_start && k < c.layers(); ++k)
-      for (std::size_t d = 0; d < c.directions(); ++d) {
-        start.h.push_back(normal(batch * c.hidden[k], 0.5));
-        if (c.states() > 1) start.c.push_back(normal(batch * c.hidden[k], 0.5));
-      }
-    if (c.dropout > 0 || c.recurrent_dropout > 0) dropout = Random(seed + 1);
+    draw_parameters(network, random);
+    drawn = std::make_unique<DrawnProblem>(network.config(), loss, options, random);
   }
-
-  LossProblem view() const {
-    return {{batch, steps, x, tokens, lengths},
-            given_start ? &start : nullptr,
-            loss,
-            {values, classes, weights},
-            bptt,
-            dropout};
+  const LossProblem& view() const { return drawn->view(); }
+  LossProblem view(const Bptt& bptt) const {
+    LossProblem other = view();
+    other.bptt = bptt;
+    return other;
   }
+  std::size_t steps() const { return view().input.steps; }
 };
 
 // Any cell, activation, loss, reduction, head, direction, layers, lengths, truncation, dropout, start.
@@ -96,26 +62,22 @@ inline Problem random_problem(std::uint64_t seed) {
             ? OutputActivation::softmax()
             : OutputActivation(one_of(activations));
   Problem problem(config, loss);
-  problem.given_start = !config.learned_start && chance(0.7);
-  problem.batch = 1 + random.below(4);
-  problem.steps = 1 + random.below(7);
-  problem.lengths.clear();
-  if (chance(0.6))
-    for (std::size_t b = 0; b < problem.batch; ++b)
-      problem.lengths.push_back(1 + random.below(problem.steps));
+  DrawOptions options{.batch = 1 + random.below(4),
+                      .steps = 1 + random.below(7),
+                      .unequal = chance(0.6),
+                      .given_start = !config.learned_start && chance(0.7)};
   const double which = random.uniform();
   if (which < 0.3)
-    problem.bptt = chunk(1 + random.below(4));
+    options.bptt = chunk(1 + random.below(4));
   else if (which < 0.6)
-    problem.bptt = window(random.below(5));
-  problem.draw(seed);
+    options.bptt = window(random.below(5));
+  problem.draw(seed, options);
   return problem;
 }
 
 inline std::string describe(const Problem& p) {
-  const Config& c = p.network.config();
-  return to_json(c).dump() + " " + std::string(p.loss.name()) + " " + std::string(name(p.loss.how())) + " " +
-         to_string(p.bptt) + " B " + std::to_string(p.batch) + " T " + std::to_string(p.steps);
+  return fmt::format("{} {} {} {} B {} T {}", to_json(p.network.config()).dump(), p.loss.name(),
+                     name(p.loss.how()), to_string(p.view().bptt), p.view().input.batch, p.steps());
 }
 
 }  // namespace retrograde::testing

@@ -38,12 +38,11 @@ std::vector<double> gradient_of(const ComplexFunction& f, const std::vector<doub
 }
 
 TEST(Surrogate, HasTheValueOfTheLossWhateverIsFrozen) {
-  for (auto& problem : problems()) {
+  for (const auto& problem : problems()) {
     const auto theta = point_of(problem.network, problem.view());
     const double loss = at_point(loss_function(problem.network, problem.view()), theta).real();
     for (const auto& bptt : {full(), chunk(1), chunk(2), window(0), window(2), window(9)}) {
-      problem.bptt = bptt;
-      EXPECT_NEAR(at_point(surrogate_function(problem.network, problem.view()), theta).real(), loss,
+      EXPECT_NEAR(at_point(surrogate_function(problem.network, problem.view(bptt)), theta).real(), loss,
                   1e-14 * loss)
           << to_string(bptt);
     }
@@ -61,17 +60,15 @@ TEST(Surrogate, OfTheWholeSequenceIsASecondWitnessOfTheFullGradient) {
 }
 
 TEST(Surrogate, TellsATruncatedGradientFromTheFullOneAndFromItsNeighbours) {
-  auto all = problems();
-  for (auto* one : {&all[1], &all[6]}) {  // an Elman net both ways, an LSTM
-    auto& problem = *one;
+  const auto all = problems();
+  for (const auto* one : {&all[1], &all[6]}) {  // an Elman net both ways, an LSTM
+    const auto& problem = *one;
     const CheckOptions options{.blocks = blocks_of(problem.network, problem.view()), .mode = CheckMode::full};
     const auto theta = point_of(problem.network, problem.view());
     const auto verdict = [&](const Bptt& claimed, const Bptt& asked) {
-      problem.bptt = claimed;
-      const auto gradient = own_gradient(problem.network, problem.view());
-      problem.bptt = asked;
+      const auto gradient = own_gradient(problem.network, problem.view(claimed));
       const auto f = asked == full() ? loss_function(problem.network, problem.view())
-                                     : surrogate_function(problem.network, problem.view());
+                                     : surrogate_function(problem.network, problem.view(asked));
       return check_gradient(Objective{{}, f}, theta, gradient, options).verdict;
     };
     EXPECT_EQ(verdict(window(1), window(1)), Verdict::agrees);
@@ -85,13 +82,12 @@ TEST(Surrogate, TellsATruncatedGradientFromTheFullOneAndFromItsNeighbours) {
 }
 
 TEST(Bias, IsThatOfTheSurrogatesExactGradients) {
-  for (auto& problem : problems()) {
+  for (const auto& problem : problems()) {
     const auto report = truncation_bias(problem.network, problem.view(), {window(1), chunk(2)});
     const auto theta = point_of(problem.network, problem.view());
     const auto full_gradient = gradient_of(loss_function(problem.network, problem.view()), theta);
     for (const auto& at : report.at) {
-      problem.bptt = at.bptt;
-      const auto truncated = gradient_of(surrogate_function(problem.network, problem.view()), theta);
+      const auto truncated = gradient_of(surrogate_function(problem.network, problem.view(at.bptt)), theta);
       std::size_t block = 0;
       for (const ParamBlock& p : problem.network.parameters().blocks()) {
         double gap = 0, size = 0, dot = 0, own = 0, signs = 0;
@@ -113,7 +109,7 @@ TEST(Bias, IsThatOfTheSurrogatesExactGradients) {
 
 TEST(Bias, EndsWithTheSequenceAndNeverTouchesTheHead) {
   for (const auto& problem : problems()) {
-    const auto report = truncation_bias(problem.network, problem.view(), windows_up_to(problem.steps));
+    const auto report = truncation_bias(problem.network, problem.view(), windows_up_to(problem.steps()));
     EXPECT_LE(report.at.back().whole.relative_norm, 1e-13);
     EXPECT_GT(report.at.front().whole.relative_norm, 1e-3);
     EXPECT_EQ(report.blocks.back(), "head.bias");
@@ -123,10 +119,11 @@ TEST(Bias, EndsWithTheSequenceAndNeverTouchesTheHead) {
 }
 
 TEST(Bias, TheSmallestReachIsWithinTheBoundAndTheOneBeforeIsNot) {
-  const auto problem = problems()[0];
-  std::vector<Bptt> all;
-  for (std::size_t reach = 0; reach < problem.steps; ++reach) all.push_back(window(reach));
-  const auto report = truncation_bias(problem.network, problem.view(), all);
+  const auto all = problems();
+  const auto& problem = all[0];
+  std::vector<Bptt> every;
+  for (std::size_t reach = 0; reach < problem.steps(); ++reach) every.push_back(window(reach));
+  const auto report = truncation_bias(problem.network, problem.view(), every);
   for (const double bound : {0.3, 0.1, 0.01}) {
     const auto reach = report.smallest_reach(bound);
     ASSERT_TRUE(reach);
@@ -139,7 +136,8 @@ TEST(Bias, TheSmallestReachIsWithinTheBoundAndTheOneBeforeIsNot) {
 }
 
 TEST(Bias, TheReportNamesWhatItMeasured) {
-  const auto problem = problems()[0];
+  const auto all = problems();
+  const auto& problem = all[0];
   const auto report = truncation_bias(problem.network, problem.view(), {window(1), chunk(2)});
   EXPECT_THAT(report.text(), ::testing::HasSubstr("window:1"));
   EXPECT_THAT(report.text(), ::testing::HasSubstr("weight_hh_l0"));

@@ -60,6 +60,7 @@ class Check {
   std::vector<Probe> probes_;
   std::vector<std::vector<Entry>> entries_;
   std::vector<double> gradient_scales_;  // the whole gradient's size in each block's units
+  double value_ = 0;                     // f(theta)
   bool complex_ = false;                 // the oracle
   bool directional_ = false;
   FunctionNoise noise_;
@@ -153,6 +154,7 @@ double Check::timed_evaluation() {
   } else {
     value = f_.real(theta_);
   }
+  value_ = value;
   if (!std::isfinite(value)) report_.notes.push_back(fmt::format("f is not finite at theta ({})", value));
   return seconds() - before;
 }
@@ -271,7 +273,9 @@ bool Check::measure_all() {
 }
 
 void Check::judge() {
-  double whole = 0;  // largest |gradient| x |parameter|: the part of f that a parameter accounts for
+  // Largest |gradient| x |parameter|: the part of f that a parameter accounts for; at least what f's own last
+  // places are, so that a saturated output, whose gradient is all rounding, is no one's fault.
+  double whole = std::isfinite(value_) ? tolerance::kValue / tolerance::kRounding * std::abs(value_) : 0;
   for (std::size_t b = 0; b < entries_.size(); ++b)
     for (const auto& e : entries_[b])
       if (std::isfinite(e.truth.value))

@@ -146,7 +146,7 @@ class Schedule {
 class StreamBatches : public Batches {
  public:
   StreamBatches(std::shared_ptr<const Dataset> dataset, std::size_t batch, std::size_t steps)
-      : dataset_(std::move(dataset)), steps_(steps), schedule_(*dataset_, batch, steps) {
+      : dataset_(std::move(dataset)), schedule_(*dataset_, batch, steps) {
     while (schedule_.advance()) ++count_;
     schedule_.rewind();
   }
@@ -174,7 +174,6 @@ class StreamBatches : public Batches {
   }
 
   std::shared_ptr<const Dataset> dataset_;
-  std::size_t steps_;
   Schedule schedule_;
   std::uint64_t at_ = 0;  // batches that the schedule has gone through
   std::size_t count_ = 0;

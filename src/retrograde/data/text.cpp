@@ -56,8 +56,7 @@ std::u32string read_characters(const ByteSource& source) {
 
 Vocabulary::Vocabulary(std::u32string text) : characters_(std::move(text)) {
   std::ranges::sort(characters_);
-  const auto rest = std::ranges::unique(characters_);
-  characters_.erase(rest.begin(), rest.end());
+  characters_.erase(std::unique(characters_.begin(), characters_.end()), characters_.end());
   if (characters_.empty()) throw UsageError("a vocabulary needs at least one character");
 }
 

@@ -268,7 +268,7 @@ Roles find_roles(const Case& given) {
   const Arrays& all = given.arrays;
   std::set<std::string> used;
   for (const auto& [array, hint] : given.hints.roles) {
-    if (std::none_of(all.begin(), all.end(), [&](const NamedArray& a) { return a.name == array; }))
+    if (std::none_of(all.begin(), all.end(), [&name = array](const NamedArray& a) { return a.name == name; }))
       throw UsageError("the hint \"{} = {}\" names no array of the case", array, hint);
   }
   auto hint = [&](const std::string& n) {

@@ -1,5 +1,7 @@
 #include "retrograde/io/safetensors.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -16,8 +18,20 @@ namespace retrograde {
 namespace {
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;
-constexpr std::string_view kMetadata = "__metadata__";
+constexpr std::string_view kMetadata = "__metadata__", kCrc = "crc32";
 constexpr std::array<std::string_view, 4> kDtypes = {"F32", "F64", "I32", "I64"};  // in Dtype's order
+
+class Crc {
+ public:
+  void add(std::string_view bytes) {
+    // zlib takes a null pointer, which is what an empty view may have, for the wish to begin anew.
+    if (!bytes.empty()) value_ = crc32_z(value_, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+  }
+  std::string text() const { return fmt::format("{:08x}", value_); }
+
+ private:
+  uLong value_ = 0;
+};
 
 struct Entry {
   std::string name;
@@ -89,9 +103,11 @@ void decode_as(const ByteSource& source, const Entry& entry, const std::vector<s
   }
 }
 
-Array read_tensor(const ByteSource& source, const Entry& entry, std::uint64_t data, NonFinite non_finite) {
+Array read_tensor(const ByteSource& source, const Entry& entry, std::uint64_t data, NonFinite non_finite,
+                  Crc& crc) {
   std::vector<std::byte> raw(static_cast<std::size_t>(entry.end - entry.begin));
   source.read(data + entry.begin, raw);
+  crc.add({reinterpret_cast<const char*>(raw.data()), raw.size()});
   Array array{entry.shape, {}, entry.dtype};
   array.values.reserve(raw.size() / bytes_of(entry.dtype));
   const auto as = [&]<class T>(T) { decode_as<T>(source, entry, raw, non_finite, array.values); };
@@ -112,9 +128,29 @@ Array read_tensor(const ByteSource& source, const Entry& entry, std::uint64_t da
   return array;
 }
 
-}  // namespace
+struct Header {
+  Json json;
+  std::map<std::string, std::string, std::less<>> metadata;
+  std::vector<Entry> entries;  // by place
+  std::uint64_t data = 0;      // offset of the first
+};
 
-TensorFile read_safetensors(const ByteSource& source, NonFinite non_finite) {
+void check_places(const ByteSource& source, const Header& header) {
+  std::uint64_t expected = 0;
+  for (const Entry& entry : header.entries) {
+    if (entry.begin != expected) {
+      damaged(source,
+              fmt::format("tensor {} begins at {}, expected at {}", entry.name, entry.begin, expected));
+    }
+    expected = entry.end;
+  }
+  if (header.data + expected != source.size()) {
+    damaged(source,
+            fmt::format("its tensors end at byte {}, the file at {}", header.data + expected, source.size()));
+  }
+}
+
+Header read_header(const ByteSource& source) {
   std::array<std::byte, 8> prefix{};
   if (source.size() < prefix.size()) damaged(source, "it is too short");
   source.read(0, prefix);
@@ -126,38 +162,47 @@ TensorFile read_safetensors(const ByteSource& source, NonFinite non_finite) {
   std::string text(static_cast<std::size_t>(length), '\0');
   source.read(prefix.size(), std::as_writable_bytes(std::span(text)));
   if (!text.starts_with('{')) damaged(source, "its header does not begin with {");
-  const Json header =
+  Header header;
+  header.json =
       parse_json(text, fmt::format("{}: damaged or no .safetensors file: its header", source.name()), 3);
-
-  TensorFile content;
-  std::vector<Entry> entries;
-  for (const auto& [name, json] : header.items()) {
+  header.data = prefix.size() + length;
+  for (const auto& [name, json] : header.json.items()) {
     if (name != kMetadata) {
-      entries.push_back(parse_entry(source, name, json));
+      header.entries.push_back(parse_entry(source, name, json));
       continue;
     }
     if (!json.is_object()) damaged(source, "its metadata are no map");
     for (const auto& [key, value] : json.items()) {
       if (!value.is_string()) damaged(source, fmt::format("metadata \"{}\" is no string", key));
-      content.metadata.emplace(key, value.get<std::string>());
+      header.metadata.emplace(key, value.get<std::string>());
     }
   }
-  const std::uint64_t data = prefix.size() + length;
-  std::ranges::sort(entries, {}, [](const Entry& e) { return std::pair(e.begin, e.end); });
-  std::uint64_t expected = 0;
-  for (const Entry& entry : entries) {
-    if (entry.begin != expected) {
-      damaged(source,
-              fmt::format("tensor {} begins at {}, expected at {}", entry.name, entry.begin, expected));
-    }
-    expected = entry.end;
+  std::ranges::sort(header.entries, {}, [](const Entry& e) { return std::pair(e.begin, e.end); });
+  check_places(source, header);
+  return header;
+}
+
+}  // namespace
+
+TensorFile read_safetensors(const ByteSource& source, NonFinite non_finite) {
+  Header header = read_header(source);
+  TensorFile content{std::move(header.metadata), {}};
+  Crc crc;
+  for (const Entry& entry : header.entries) {
+    content.tensors.emplace(entry.name, read_tensor(source, entry, header.data, non_finite, crc));
   }
-  if (data + expected != source.size()) {
-    damaged(source,
-            fmt::format("its tensors end at byte {}, the file at {}", data + expected, source.size()));
+  if (const auto stored = content.metadata.find(kCrc); stored != content.metadata.end()) {
+    header.json[kMetadata].erase(kCrc);
+    crc.add(header.json.dump());
+    if (stored->second != crc.text()) damaged(source, "its checksum differs");
   }
-  for (const Entry& entry : entries)
-    content.tensors.emplace(entry.name, read_tensor(source, entry, data, non_finite));
+  return content;
+}
+
+TensorFile read_safetensors_header(const std::filesystem::path& path) {
+  Header header = read_header(*open_file(path));
+  TensorFile content{std::move(header.metadata), {}};
+  for (const Entry& entry : header.entries) content.tensors[entry.name] = {entry.shape, {}, entry.dtype};
   return content;
 }
 
@@ -172,7 +217,8 @@ std::string safetensors_bytes(const TensorFile& content) {
   std::ranges::stable_sort(order, std::greater{},
                            [](const auto* item) { return bytes_of(item->second.dtype); });
   Json header = Json::object();
-  if (!content.metadata.empty()) header[kMetadata] = content.metadata;
+  header[kMetadata] = content.metadata;
+  header[kMetadata].erase(kCrc);
   std::string data;
   for (const auto* item : order) {
     const auto& [name, array] = *item;
@@ -183,6 +229,10 @@ std::string safetensors_bytes(const TensorFile& content) {
                     {"shape", array.shape},
                     {"data_offsets", {begin, data.size()}}};
   }
+  Crc crc;
+  crc.add(data);
+  crc.add(header.dump());
+  header[kMetadata][kCrc] = crc.text();
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
   std::string out;

@@ -5,6 +5,9 @@
 //                     "data_offsets": [begin, end]}, ...}, padded with spaces
 //   the rest          the tensors' elements, little-endian, row-major, one after the other
 //
+// Files written here carry the metadata "crc32": of the tensors' bytes and then the header without it, keys
+// sorted. It is checked where it is there, so that no flipped bit passes for a number.
+//
 // Refused: a name or key that occurs twice, offsets that overlap, leave holes or leave the file, bytes that
 // do not match shape and dtype, other dtypes than F32, F64, I32 and I64, an I64 that no double holds exactly,
 // and NaN or infinity unless allowed. FileError names the file, the tensor, what was found and what was
@@ -31,6 +34,9 @@ enum class NonFinite { refused, allowed };
 // Everything or nothing.
 TensorFile read_safetensors(const ByteSource& source, NonFinite non_finite = NonFinite::refused);
 TensorFile read_safetensors(const std::filesystem::path& path, NonFinite non_finite = NonFinite::refused);
+
+// Metadata, shapes and dtypes, checked as above; the tensors' values stay unread (empty).
+TensorFile read_safetensors_header(const std::filesystem::path& path);
 
 // Replaces the file at once, flushed to disk (data/file.h).
 void write_safetensors(const std::filesystem::path& path, const TensorFile& content);

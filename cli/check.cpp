@@ -1,0 +1,215 @@
+// retrograde check: the program's own gradients, proved on this machine for any configuration.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/terminal.h"
+#include "retrograde/base/error.h"
+#include "retrograde/check/drawn_problem.h"
+#include "retrograde/check/truncation.h"
+
+namespace retrograde::cli {
+namespace {
+
+struct CheckArguments {
+  std::string cell, activation = "tanh", output_activation = "identity";
+  bool reset_before = false, bidirectional = false, no_bias = false, learned_start = false, last = false;
+  std::size_t inputs = 7, outputs = 2, symbols = 0, embedding = 0;
+  std::vector<std::size_t> hidden{11};
+  double dropout = 0, recurrent_dropout = 0;
+  std::string loss = "squared_error", reduction = "mean", precision = "both", mode = "automatic";
+  std::vector<std::string> bptt{"full", "chunk:2", "window:2"};
+  std::size_t batch = 3, steps = 5, entries = 32;
+  double seconds = 0;
+  std::uint64_t seed = 1;
+  bool bias = false, json = false;
+};
+
+struct Case {
+  std::string name;
+  Config config;
+  Bptt bptt;
+  Precision precision;
+};
+
+Config configuration(const CheckArguments& a, Cell cell) {
+  Config config{.cell = std::move(cell), .inputs = a.symbols ? a.symbols : a.inputs, .hidden = a.hidden};
+  config.tokens = a.symbols > 0;
+  config.embedding = a.embedding;
+  config.outputs = a.outputs;
+  config.activation = OutputActivation(a.output_activation);
+  config.at = a.last ? At::last : At::every;
+  config.bidirectional = a.bidirectional;
+  config.bias = !a.no_bias;
+  config.dropout = a.dropout;
+  config.recurrent_dropout = a.recurrent_dropout;
+  config.learned_start = a.learned_start;
+  config.validate();
+  return config;
+}
+
+std::vector<std::pair<std::string, Cell>> cells(const CheckArguments& a) {
+  const Elman elman{Nonlinearity(a.activation)};
+  if (a.cell == "elman") return {{"elman " + a.activation, elman}};
+  if (a.cell == "gru")
+    return {{a.reset_before ? "gru, reset before" : "gru", Gru{.reset_after = !a.reset_before}}};
+  if (a.cell == "lstm") return {{"lstm", Lstm{}}};
+  return {{"elman " + a.activation, elman},
+          {"elman relu", Elman{Nonlinearity::Kind::relu}},
+          {"gru", Gru{}},
+          {"gru, reset before", Gru{.reset_after = false}},
+          {"lstm", Lstm{}}};
+}
+
+std::vector<Case> cases(const CheckArguments& a) {
+  std::vector<Case> result;
+  for (const auto& [name, cell] : cells(a))
+    for (const auto& bptt : a.bptt)
+      for (const auto precision : {Precision::float64, Precision::float32})
+        if (a.precision == "both" || (a.precision == "float") == (precision == Precision::float32))
+          result.push_back({name, configuration(a, cell), parse_bptt(bptt), precision});
+  return result;
+}
+
+CheckMode mode_of(const std::string& text) {
+  for (const auto mode : {CheckMode::automatic, CheckMode::full, CheckMode::sampled, CheckMode::directional})
+    if (name(mode) == text) return mode;
+  throw UsageError("there is no mode \"{}\"; there are automatic, full, sampled and directional", text);
+}
+
+// The problem outlives the network's check; both are drawn from the seed alone.
+struct Drawn {
+  Network<double> network;
+  std::unique_ptr<DrawnProblem> problem;
+};
+
+Drawn draw(const CheckArguments& a, const Config& config, const Bptt& bptt) {
+  Random random = Random::named(a.seed, "check");
+  Drawn drawn{Network<double>(config), nullptr};
+  draw_parameters(drawn.network, random);
+  drawn.problem = std::make_unique<DrawnProblem>(
+      config, Loss(a.loss, reduction(a.reduction)),
+      DrawOptions{.batch = a.batch, .steps = a.steps, .given_start = !a.learned_start, .bptt = bptt}, random);
+  return drawn;
+}
+
+CheckReport check_case(const CheckArguments& a, const Case& c, LiveLine& live) {
+  const Drawn drawn = draw(a, c.config, c.bptt);
+  CheckOptions options{.mode = mode_of(a.mode), .entries = a.entries, .seconds = a.seconds, .seed = a.seed};
+  options.progress = [&](const Progress& p) {
+    if (p.seconds_expected > 1 && live.due())
+      live.draw(fmt::format("{} {} {}  {} of {}", c.name, to_string(c.bptt), name(c.precision),
+                            grouped(p.done), grouped(p.total)));
+    return !interrupted();
+  };
+  const auto report = c.precision == Precision::float32
+                          ? check_network(drawn.network.cast<float>(), drawn.problem->view(), options)
+                          : check_network(drawn.network, drawn.problem->view(), options);
+  live.clear();
+  return report;
+}
+
+double worst_gap(const CheckReport& report) {
+  double worst = 0;
+  for (const auto& block : report.blocks)
+    if (block.scale > 0) worst = std::max(worst, block.relative_gap());
+  return worst;
+}
+
+BiasReport bias_of(const CheckArguments& a, const Case& c) {
+  const Drawn drawn = draw(a, c.config, c.bptt);
+  auto truncations = windows_up_to(a.steps);
+  if (c.bptt.kind == Bptt::Kind::chunk) truncations.push_back(c.bptt);
+  return truncation_bias(drawn.network, drawn.problem->view(), truncations);
+}
+
+Exit check(const CheckArguments& a) {
+  catch_interrupts();
+  const auto all = cases(a);
+  auto rows = nlohmann::ordered_json::array();
+  std::size_t differ = 0, unknown = 0;
+  double seconds = 0;
+  LiveLine live;
+  for (const auto& c : all) {
+    const auto report = check_case(a, c, live);
+    differ += report.verdict == Verdict::differs;
+    unknown += report.verdict == Verdict::cannot_tell;
+    seconds += report.seconds;
+    if (a.json) {
+      auto row = report.json();
+      row["network"] = {
+          {"cell", c.name}, {"config", to_json(c.config)}, {"bptt", to_string(c.bptt)}, {"loss", a.loss}};
+      if (a.bias) row["bias"] = bias_of(a, c).json();
+      rows.push_back(std::move(row));
+    } else if (all.size() == 1) {
+      fmt::print("{}", report.text());
+    } else {
+      fmt::print("{:<18} {:<9} {:<8} {:<12} worst {:.1e} of {} {}\n", c.name, to_string(c.bptt),
+                 name(c.precision), name(report.verdict), worst_gap(report), grouped(report.checked),
+                 report.mode == CheckMode::directional ? "directions" : "entries");
+      if (!report.agrees()) fmt::print("\n{}\n", report.text());
+    }
+    if (a.bias && !a.json) fmt::print("\n{}", bias_of(a, c).text());
+    if (interrupted()) return Exit::interrupted;
+  }
+  if (a.json)
+    fmt::print("{}\n", rows.dump(1));
+  else if (all.size() > 1)
+    fmt::print("\n{} of {} gradients agree with complex step ({:.1f} s)\n", all.size() - differ - unknown,
+               all.size(), seconds);
+  return differ ? Exit::check_failed : unknown ? Exit::cannot_tell : Exit::fine;
+}
+
+}  // namespace
+
+Command add_check(CLI::App& app) {
+  CLI::App* sub = app.add_subcommand(
+      "check",
+      "Prove the program's own gradients by complex step\n\n"
+      "Every parameter, input and start state of a small network with random weights and data, for every "
+      "cell unless\n"
+      "one is named. Exit code 3 if a gradient differs, 5 if it cannot be told.\n\n"
+      "Examples:\n"
+      "  retrograde check                                          every cell, in seconds\n"
+      "  retrograde check --cell lstm --hidden 64,64 --bptt chunk:4 --steps 12\n"
+      "  retrograde check --cell gru --bptt full --steps 60 --bias  what truncating would cost\n"
+      "  retrograde check --cell elman --activation relu --loss binary_cross_entropy --json\n");
+  auto a = std::make_shared<CheckArguments>();
+  sub->add_option("--cell", a->cell, "lstm, gru or elman; all of them by default")
+      ->check(CLI::IsMember({"lstm", "gru", "elman"}));
+  sub->add_option("--activation", a->activation, "hidden activation of elman: tanh, relu, ...");
+  sub->add_flag("--reset-before", a->reset_before, "gru: reset before the product (Cho), not after");
+  sub->add_option("--inputs", a->inputs, "features");
+  sub->add_option("--symbols", a->symbols, "read symbols, so many different ones, instead of features");
+  sub->add_option("--embedding", a->embedding, "width of the symbols' embedding; 0: one-hot");
+  sub->add_option("--hidden", a->hidden, "units of each layer: 64 or 128,64")->delimiter(',');
+  sub->add_option("--outputs", a->outputs, "of the head; 0: no head");
+  sub->add_option("--output-activation", a->output_activation,
+                  "of the head: identity, sigmoid, softmax, ...");
+  sub->add_flag("--last", a->last, "the head reads the last step only");
+  sub->add_flag("--bidirectional", a->bidirectional, "read sequences from both ends");
+  sub->add_flag("--no-bias", a->no_bias, "cells without biases");
+  sub->add_flag("--learned-start", a->learned_start, "start states are parameters");
+  sub->add_option("--dropout", a->dropout, "between layers, 0 to 1, masks frozen");
+  sub->add_option("--recurrent-dropout", a->recurrent_dropout, "on the recurrent state, masks frozen");
+  sub->add_option("--loss", a->loss, "squared_error, absolute_error, huber, softmax_cross_entropy, ...");
+  sub->add_option("--reduction", a->reduction, "mean, mean_batch or sum");
+  sub->add_option("--bptt", a->bptt, "full, chunk:STEPS, window:REACH; several with commas")->delimiter(',');
+  sub->add_option("--precision", a->precision, "float, double or both")
+      ->check(CLI::IsMember({"float", "double", "both"}));
+  sub->add_option("--batch", a->batch, "sequences, of unequal lengths")->check(CLI::PositiveNumber);
+  sub->add_option("--steps", a->steps, "of the longest")->check(CLI::PositiveNumber);
+  sub->add_option("--mode", a->mode, "automatic, full, sampled or directional");
+  sub->add_option("--entries", a->entries, "sampled: of every block and gate")->check(CLI::PositiveNumber);
+  sub->add_option("--seconds", a->seconds, "time for each gradient; 0: no limit");
+  sub->add_option("--seed", a->seed, "decides weights, data and what is sampled");
+  sub->add_flag("--bias", a->bias,
+                "also what windows (and the chunks asked for) lose against the full gradient");
+  sub->add_flag("--json", a->json, "the reports as JSON");
+  return {sub, [a] { return check(*a); }};
+}
+
+}  // namespace retrograde::cli
