@@ -330,8 +330,8 @@ class Identifier {
     const std::vector<Tape> tapes = forward(p);
     const Real states = tapes.back().outputs();
     const Real z = head_outputs(p, states);
-    if (upstream_ && !has_loss_) {
-      given_upstream(p, s, x_view, z);
+    if (upstream_ && !p.net.head) {
+      given_upstream(p, s, x_view, states);
       return;
     }
     for (const Datum* target : candidates(Role::target)) {
@@ -339,8 +339,8 @@ class Identifier {
     }
   }
 
-  void given_upstream(Problem& p, const Structure& s, const View& x_view, const Real& z) {
-    if (p.net.head) return;
+  // No head: dL/dh comes from outside, and a loss that is given with it can only be the sum of h dL/dh.
+  void given_upstream(Problem& p, const Structure& s, const View& x_view, const Real& states) {
     p.net.loss = Loss::upstream;
     p.net.reduction = "the gradient of the states is given";
     for (const View& v : views(upstream_->shape)) {
@@ -348,7 +348,17 @@ class Identifier {
       if (v.T && v.T != p.T) continue;
       p.net.last_output = !v.T && p.T > 1;
       p.target = read(v, upstream_->values, p.T, p.B, p.H());
-      record(p, s, x_view, v, z, -1, true);
+      double gap = -1;
+      if (has_loss_ && !loss_failed_) {
+        double sum = 0, size = 0;
+        for (std::size_t k = 0; k < states.size(); ++k) {
+          if (p.net.last_output && k < states.size() - p.target.size() / static_cast<std::size_t>(p.T)) continue;
+          sum += states[k] * p.target[k], size += std::abs(states[k] * p.target[k]);
+        }
+        gap = std::abs(sum - loss_) / std::max(size, 1e-300);
+        if (!(gap <= (loss_single_ ? 3e-6 : 1e-6))) continue;
+      }
+      record(p, s, x_view, v, states, gap, true);
     }
   }
 

@@ -256,6 +256,15 @@ class Enumerator {
     return k;
   }
 
+  // The gates' arrays of one kind are stored in one way.
+  bool alike(std::size_t last) const {
+    const Reading& r = chosen_[last];
+    return std::all_of(chosen_.begin(), chosen_.begin() + static_cast<long>(last), [&](const Reading& other) {
+      return other.type != r.type || other.layer != r.layer || other.stacked != r.stacked ||
+             (other.in_out == r.in_out && other.x_first == r.x_first && other.bias == r.bias);
+    });
+  }
+
   bool possible(std::size_t n) const {
     for (int l = 0; l < static_cast<int>(dims_.H.size()); ++l) {
       const int G = dims_.G;
@@ -265,6 +274,7 @@ class Enumerator {
           return false;
       if (count(n, Type::b, l, false) > 2 * G || count(n, Type::b, l, true) > 2) return false;
     }
+    if (!alike(n - 1)) return false;
     int V = 0, c = 0;
     for (std::size_t i = 0; i < n; ++i) V += chosen_[i].type == Type::V, c += chosen_[i].type == Type::c;
     return V <= 1 && c <= 1;
