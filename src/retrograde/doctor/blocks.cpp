@@ -22,6 +22,15 @@ void scatter(const Piece& piece, const Real& canonical, Real& array) {
             static_cast<std::size_t>(c) * piece.col_stride] = canonical[i++];
 }
 
+double decay_of(const Problem& problem, Kind k) {
+  const bool layers = k == Kind::W || k == Kind::U, head = k == Kind::V,
+             bias = k == Kind::b || k == Kind::b2 || k == Kind::c;
+  const Decays d = problem.net.decays;
+  const bool decays =
+      (head && d != Decays::layers) || (layers && d != Decays::head) || (bias && d == Decays::everything);
+  return decays ? problem.net.decay : 0;
+}
+
 Engine::Engine(const Problem& problem, Rounding* rounding)
     : problem_(problem),
       rounding_(rounding),

@@ -41,6 +41,9 @@ struct Evaluation {
   std::vector<int> reset_form;  // per layer, as the plan has it
 };
 
+// What the loss's penalty adds to a piece's gradient, as a multiple of the parameter.
+double decay_of(const Problem& problem, Kind kind);
+
 class Engine {
  public:
   explicit Engine(const Problem& problem, Rounding* rounding = nullptr);

@@ -262,6 +262,7 @@ class Diagnosis {
   }
 
   bool try_variants(const Examination& e) {
+    if (!confirmed(*e.h)) return false;  // the gradient may be right, and the variant the network
     for (const Variant& v : variants(e.h->problem)) {
       const Engine engine(v.problem);
       const std::vector<Target> targets = e.judge->search_targets(precision_);
@@ -286,13 +287,15 @@ class Diagnosis {
     return false;
   }
 
+  static bool confirmed(const Hypothesis& h) { return h.loss_gap >= 0 || h.outputs_gap >= 0; }
+
   void unnamed(const Examination& e) {
     if (fallback_.verdict == Verdict::differs) {
       report_ = std::move(fallback_);
       return;
     }
     describe_network(e);
-    const bool known = e.h->loss_gap >= 0 || e.h->outputs_gap >= 0 || e.h->agreement > 0;
+    const bool known = confirmed(*e.h) || (e.h->given_loss == 0 && e.h->agreement > 0);
     report_.verdict = known ? Verdict::differs : Verdict::cannot_tell;
     report_.where = where_of(*e.h, report_.blocks);
     report_.notes.push_back(

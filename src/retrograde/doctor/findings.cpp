@@ -53,15 +53,28 @@ std::vector<Atom> scale_atoms(const Hypothesis& h, const std::vector<Target>& ta
   return named;
 }
 
+// `extra` times the parameter is in the claim beyond what the loss's penalty, decay / 2 squares, asks for.
+void name_regulariser(double decay, double extra, Atom& to) {
+  const double has = decay + extra;
+  const bool none = std::abs(has) < 1e-6 * decay, negative = std::abs(has + decay) < 1e-6 * decay;
+  to.name = decay == 0 || none ? "regulariser-missing" : negative ? "regulariser-sign" : "regulariser-scale";
+  if (decay == 0) {
+    to.sentence =
+        fmt::format("{:.6g} times the parameter is in the gradient, of which the loss knows nothing", extra);
+    to.fix = fmt::format("leave it out, or put {:.6g} * sum of squares into the loss", extra / 2);
+    return;
+  }
+  to.sentence = none       ? "the loss has a penalty on squared parameters that the gradient lacks"
+                : negative ? "the gradient of the penalty on squared parameters has the wrong sign"
+                           : fmt::format("the penalty's gradient is {:.6g} times the parameter", has);
+  to.fix = fmt::format("add {:.6g} * parameter", decay);
+}
+
 std::vector<Atom> readings_of(const Hypothesis& h, const std::vector<Target>& targets, const Atom& a) {
   if (a.name == "scale") return scale_atoms(h, targets, a);
   Atom named = a;
   if (a.name == "decay") {
-    const bool doubled = h.problem.net.decay != 0;
-    named.name = doubled ? "regulariser-scale" : "regulariser-missing";
-    named.sentence = fmt::format(
-        "{:.6g} times the parameter is in the gradient beyond what the loss's derivative has", a.scale);
-    named.fix = fmt::format("leave it out, or put {:.6g} * sum of squares into the loss", a.scale / 2);
+    name_regulariser(h.problem.net.decay, a.scale, named);
   } else if (a.name == "clip") {
     named.name = "clipped";
     named.sentence = fmt::format("entries are clipped to [-{0:.6g}, {0:.6g}]", a.scale);

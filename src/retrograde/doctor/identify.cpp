@@ -16,6 +16,18 @@ bool whole_numbers(const Real& v) {
   return std::all_of(v.begin(), v.end(), [](double x) { return x >= 0 && x == std::floor(x) && x < 1e6; });
 }
 
+double square(const Real& v) {
+  double sum = 0;
+  for (double x : v) sum += x * x;
+  return sum;
+}
+
+// Two significant digits say it all.
+bool is_round(double v) {
+  const double unit = std::pow(10, std::floor(std::log10(v)) - 1), digits = v / unit;
+  return std::abs(digits / std::round(digits) - 1) < 1e-9;
+}
+
 struct Reduction {
   double factor;  // of the basic loss (half the summed square, or the sum)
   std::string text;
@@ -219,17 +231,30 @@ class Identifier {
     for (const auto& [after, keeps] : forms) {
       p.net.reset_after = after;
       p.net.update_keeps = keeps;
-      const auto acts =
-          wide ? std::vector<Activation>{Activation::relu, Activation::sigmoid,  Activation::leaky_relu,
-                                         Activation::elu,  Activation::softsign, Activation::softplus,
-                                         Activation::sin,  Activation::identity}
-               : std::vector<Activation>{Activation::tanh};
+      if (wide && s.cell == Cell::lstm) forget_plus_one(p, s, v);
+      const auto acts = wide ? std::vector<Activation>{Activation::relu,         Activation::sigmoid,
+                                                       Activation::leaky_relu,   Activation::elu,
+                                                       Activation::softsign,     Activation::softplus,
+                                                       Activation::sin,          Activation::identity,
+                                                       Activation::leaky_relu_1, Activation::leaky_relu_2}
+                             : std::vector<Activation>{Activation::tanh};
       for (Activation f : acts) {
         if (!hints_.activation.empty() && lower(hints_.activation) != lower(std::string(name(f)))) continue;
         p.net.activation = f;
         activation_pass(p, s, v);
       }
     }
+  }
+
+  // A forget bias of one that is added in the forward and is no parameter.
+  void forget_plus_one(Problem p, const Structure& s, const View& v) {
+    p.net.forget_plus_one = true;
+    for (Layer& layer : p.layers) {
+      const auto H = static_cast<std::size_t>(layer.hidden);
+      layer.b.resize(4 * H, 0);
+      for (std::size_t u = H; u < 2 * H; ++u) layer.b[u] += 1;
+    }
+    activation_pass(p, s, v);
   }
 
   void fill_parameters(const Structure& s, Problem& p) const {
@@ -352,7 +377,8 @@ class Identifier {
       if (has_loss_ && !loss_failed_) {
         double sum = 0, size = 0;
         for (std::size_t k = 0; k < states.size(); ++k) {
-          if (p.net.last_output && k < states.size() - p.target.size() / static_cast<std::size_t>(p.T)) continue;
+          if (p.net.last_output && k < states.size() - p.target.size() / static_cast<std::size_t>(p.T))
+            continue;
           sum += states[k] * p.target[k], size += std::abs(states[k] * p.target[k]);
         }
         gap = std::abs(sum - loss_) / std::max(size, 1e-300);
@@ -393,6 +419,7 @@ class Identifier {
       if (!hints_.head_activation.empty() &&
           lower(std::string(name(o.head))) != lower(hints_.head_activation))
         continue;
+      p.net.reduction = std::string(name(o.loss));
       p.net.loss = o.loss;
       p.net.head_activation = o.head;
       judge(p, s, x_view, v, z);
@@ -402,8 +429,8 @@ class Identifier {
   void judge(Problem& p, const Structure& s, const View& x_view, const View& y_view, const Real& z) {
     if (has_loss_) {
       const double basic = basic_loss(p, p.net.loss, p.net.head_activation, z);
-      if (!(basic > 0)) {
-        if (loss_ == 0 && basic == 0) record(p, s, x_view, y_view, z, 0, false);
+      if (const double size = square(p.target); loss_ <= 1e-24 * size && basic <= 1e-24 * size) {
+        record(p, s, x_view, y_view, z, 0, false);
         return;
       }
       for (const Reduction& r : reductions(p)) {
@@ -414,12 +441,45 @@ class Identifier {
         record(p, s, x_view, y_view, z, gap, true);
         break;
       }
-      if (!loss_failed_) return;
+      if (!loss_failed_ || regularised(p, s, x_view, y_view, z, basic)) return;
     }
     if (has_loss_ && good()) return;
     p.net.scale = 1;
     p.net.reduction = std::string(name(p.net.loss));
     record(p, s, x_view, y_view, z, -1, false);
+  }
+
+  // A loss that is larger than the data's by a penalty: the decay that fits is believed if it is a round
+  // number.
+  bool regularised(Problem& p, const Structure& s, const View& x_view, const View& y_view, const Real& z,
+                   double basic) {
+    double matrices = square(p.V), head = matrices, biases = square(p.c);
+    for (const Layer& l : p.layers) {
+      matrices += square(l.W) + square(l.U);
+      biases += square(l.b) + square(l.b2);
+    }
+    const std::pair<Decays, double> sums[] = {{Decays::matrices, matrices},
+                                              {Decays::everything, matrices + biases},
+                                              {Decays::layers, matrices - head},
+                                              {Decays::head, head}};
+    for (const Reduction& r : reductions(p))
+      for (const auto& [what, sum] : sums) {
+        const double decay = 2 * (loss_ - r.factor * basic) / sum;
+        if (!(decay > 1e-9 * std::abs(loss_) / sum) || !(decay < 10)) continue;
+        if (!is_round(decay) && !is_round(decay / 2) && !is_round(decay * p.B) && !is_round(decay * p.B / 2))
+          continue;
+        Problem with = p;
+        with.net.scale = r.factor;
+        with.net.decay = decay, with.net.decays = what;
+        with.net.reduction = fmt::format("{}, and a penalty of {:.4g}/2 times the squared {},", r.text, decay,
+                                         what == Decays::matrices     ? "matrices"
+                                         : what == Decays::everything ? "parameters"
+                                         : what == Decays::head       ? "head's matrix"
+                                                                      : "layers' matrices");
+        record(with, s, x_view, y_view, z, 0, true);
+        return true;
+      }
+    return false;
   }
 
   double outputs_gap(const Problem& p, const Real& z) const {
@@ -542,6 +602,10 @@ class Identifier {
       for (const Piece& piece : b.pieces) {
         const Real made = engine.gradient(piece, e);
         Real claim = gather(piece, b.claim);
+        if (const double decay = decay_of(h.problem, piece.kind); decay != 0) {
+          const Real parameter = gather(piece, b.value);
+          for (std::size_t k = 0; k < claim.size(); ++k) claim[k] -= decay * parameter[k];
+        }
         double cm = 0, mm = 0, top = 0;
         for (std::size_t k = 0; k < made.size(); ++k)
           cm += claim[k] * made[k], mm += made[k] * made[k], top = std::max(top, std::abs(claim[k]));
@@ -597,6 +661,7 @@ std::string describe(const Hypothesis& h) {
   const Problem& p = h.problem;
   const Network& net = p.net;
   std::string cell(name(net.cell));
+  if (net.forget_plus_one) cell += " (forget gate sigmoid(z + 1))";
   if (net.cell == Cell::gru)
     cell += fmt::format(" (reset {} the product, h' = {})", net.reset_after ? "after" : "before",
                         net.update_keeps ? "(1-z) n + z h" : "(1-z) h + z n");

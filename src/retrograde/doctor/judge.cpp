@@ -20,8 +20,12 @@ std::vector<Target> targets_of(const Hypothesis& h) {
   for (std::size_t b = 0; b < h.blocks.size(); ++b) {
     const Block& block = h.blocks[b];
     if (block.claim.empty()) continue;
-    for (const Piece& piece : block.pieces)
-      out.push_back({piece, gather(piece, block.claim), gather(piece, block.value), 0, b});
+    for (const Piece& piece : block.pieces) {
+      Target t{piece, gather(piece, block.claim), gather(piece, block.value), 0, b};
+      const double decay = decay_of(h.problem, piece.kind);
+      for (std::size_t k = 0; k < t.claim.size(); ++k) t.claim[k] -= decay * t.parameter[k];
+      out.push_back(std::move(t));
+    }
   }
   return out;
 }
@@ -95,7 +99,10 @@ std::vector<BlockRow> Judge::rows(Precision precision) const {
     Real right(block.claim.size(), 0), margin(block.claim.size(), 0);
     for (std::size_t i = 0; i < targets_.size(); ++i) {
       if (targets_[i].block != b) continue;
-      scatter(targets_[i].piece, right_[i], right);
+      Real whole = right_[i];
+      const double decay = decay_of(h_.problem, targets_[i].piece.kind);
+      for (std::size_t k = 0; k < whole.size(); ++k) whole[k] += decay * targets_[i].parameter[k];
+      scatter(targets_[i].piece, whole, right);
       scatter(targets_[i].piece, Real(right_[i].size(), allowed(i, precision)), margin);
     }
     const double top = largest(right), scale = top > 0 ? top : 1;

@@ -5,7 +5,9 @@
 namespace retrograde::doctor {
 
 namespace {
-constexpr double kLeak = 0.01;
+double leak(Activation f) {
+  return f == Activation::leaky_relu_1 ? 0.1 : f == Activation::leaky_relu_2 ? 0.2 : 0.01;
+}
 double sigmoid(double z) { return z >= 0 ? 1 / (1 + std::exp(-z)) : std::exp(z) / (1 + std::exp(z)); }
 }  // namespace
 
@@ -16,8 +18,9 @@ std::string_view name(Cell cell) {
 }
 
 std::string_view name(Activation f) {
-  constexpr std::string_view names[] = {"tanh",     "relu",     "leaky relu", "elu",      "sigmoid",
-                                        "softsign", "softplus", "sin",        "identity", "softmax"};
+  constexpr std::string_view names[] = {"tanh",     "relu",     "leaky relu",       "elu",
+                                        "sigmoid",  "softsign", "softplus",         "sin",
+                                        "identity", "softmax",  "leaky relu (0.1)", "leaky relu (0.2)"};
   return names[static_cast<int>(f)];
 }
 
@@ -40,7 +43,9 @@ double value(Activation f, double z) {
     case Activation::relu:
       return z > 0 ? z : 0;
     case Activation::leaky_relu:
-      return z > 0 ? z : kLeak * z;
+    case Activation::leaky_relu_1:
+    case Activation::leaky_relu_2:
+      return z > 0 ? z : leak(f) * z;
     case Activation::elu:
       return z > 0 ? z : std::expm1(z);
     case Activation::sigmoid:
@@ -67,7 +72,9 @@ double slope(Activation f, double z) {
     case Activation::relu:
       return z > 0 ? 1 : 0;
     case Activation::leaky_relu:
-      return z > 0 ? 1 : kLeak;
+    case Activation::leaky_relu_1:
+    case Activation::leaky_relu_2:
+      return z > 0 ? 1 : leak(f);
     case Activation::elu:
       return z > 0 ? 1 : std::exp(z);
     case Activation::sigmoid:

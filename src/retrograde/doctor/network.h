@@ -17,8 +17,29 @@ namespace retrograde::doctor {
 using Real = std::vector<double>;
 
 enum class Cell { elman, lstm, gru };
-enum class Activation { tanh, relu, leaky_relu, elu, sigmoid, softsign, softplus, sin, identity, softmax };
+// leaky_relu has slope 0.01 below zero, leaky_relu_1 and _2 have 0.1 and 0.2.
+enum class Activation {
+  tanh,
+  relu,
+  leaky_relu,
+  elu,
+  sigmoid,
+  softsign,
+  softplus,
+  sin,
+  identity,
+  softmax,
+  leaky_relu_1,
+  leaky_relu_2
+};
 enum class Loss { squared, absolute, huber, softmax_cross_entropy, binary_cross_entropy, upstream };
+
+enum class Decays {
+  matrices,
+  everything,
+  layers,
+  head
+};  // all matrices; with biases; without the head's; it alone
 
 struct Network {
   Cell cell = Cell::elman;
@@ -28,11 +49,12 @@ struct Network {
   bool head = true;
   Activation head_activation = Activation::identity;
   Loss loss = Loss::squared;
-  double scale = 1;          // loss = scale * (1/2 sum (y-t)^2 | sum |y-t| | sum of cross entropies ...)
-  std::string reduction;     // the scale in words
-  bool last_output = false;  // one output a sequence, from each row's last step
-  double decay = 0;          // loss += decay/2 * sum of squared weights
-  bool decay_biases = false;
+  double scale = 1;              // loss = scale * (1/2 sum (y-t)^2 | sum |y-t| | sum of cross entropies ...)
+  std::string reduction;         // the scale in words
+  bool last_output = false;      // one output a sequence, from each row's last step
+  bool forget_plus_one = false;  // LSTM: f = sigmoid(z_f + 1), the 1 being no parameter
+  double decay = 0;              // loss += decay/2 * sum of the squares of what `decays` says
+  Decays decays = Decays::matrices;
 };
 
 struct Layer {
