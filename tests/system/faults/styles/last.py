@@ -34,7 +34,7 @@ FAULTS = {
     "kernel + bias of one row": ["bias-reduced-wrongly|"],
     "counter + not divided": ["batch-mean-or-sum"],
     "counter + s[t] for s[t-1]": ["state-index-shifted"],
-    "counter + all outputs": ["upstream-missing|"],
+    "counter + all outputs": ["carry-identity"],
     "addition + minus": ["sign"],
     "addition + output slope missing": ["derivative-missing"],
     "addition + parenthesis": ["parenthesis"],

@@ -21,12 +21,12 @@ FAULTS = {
     "tanh + input of t": [],
     "tanh + mean + not averaged": ["time-mean-or-sum|batch-mean-or-sum|output-mean-or-sum|block-scaled|factor-two"],
     "tanh + sum + half in the gradient": ["factor-two"],
-    "relu + V from the state input": [],
+    "relu + V from the state input": ["derivative-at-preactivation|"],
     "tanh + truncate 2 + states of t": ["truncated", "state-index-shifted"],
     "sigmoid + gradient of states + W transposed": ["derivative-at-state", "recurrent-not-transposed"],
     "tanh + batch for time": ["batch-for-time|last-step-only|first-step-skipped"],
     "tanh + only when t is last": ["window-on-last-output-only|upstream-missing"],
-    "sigmoid + slope of tanh": ["derivative-wrong|"],
+    "sigmoid + slope of tanh": ["derivative-of-other-activation|"],
 }
 
 B, T, I, H = 3, 7, 4, 5

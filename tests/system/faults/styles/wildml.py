@@ -16,11 +16,11 @@ FAULTS = {
     "W not transposed": ["recurrent-not-transposed"],
     "no own step": [],
     "mean + sum in the gradient": ["time-mean-or-sum"],
-    "V from the step before": [],
+    "V from the step before": ["state-index-shifted"],
     "no slope": ["derivative-missing"],
     "no slope inside": ["derivative-missing"],
     "U gets the state's step": [],
-    "V outer swapped": [],
+    "V outer swapped": ["array-transposed"],
     "last output": ["window-on-last-output-only|upstream-missing|last-step-only"],
 }
 
