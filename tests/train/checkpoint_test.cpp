@@ -58,7 +58,8 @@ TEST(Checkpoint, RefusesAnotherMethodAndAModelThatIsNone) {
   Network<double> net = waves::network<double>();
   Trainer adam(net, Adam{}, kOptions), sgd(net, Sgd{}, kOptions);
   Extras extras = checkpoint_of(adam, {});
-  EXPECT_THAT([&] { restore_checkpoint(extras, sgd); }, ThrowsMessage<FileError>(HasSubstr("is of adam")));
+  EXPECT_THAT([&] { restore_checkpoint(extras, sgd); },
+              ThrowsMessage<FileError>(HasSubstr("is of \"adam\"")));
   EXPECT_THAT([&] { restore_checkpoint({}, adam); }, ThrowsMessage<FileError>(HasSubstr("no checkpoint")));
   extras.state.erase("epoch");
   EXPECT_THAT([&] { restore_checkpoint(extras, adam); }, ThrowsMessage<FileError>(HasSubstr("\"epoch\"")));

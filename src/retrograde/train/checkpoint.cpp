@@ -1,44 +1,29 @@
 #include "retrograde/train/checkpoint.h"
 
-#include <fmt/format.h>
-
-#include <cmath>
-#include <limits>
 #include <type_traits>
+
+#include "retrograde/base/error.h"
+#include "retrograde/io/checkpoint.h"
 
 namespace retrograde {
 namespace {
 
-template <class T>
-Array array_of(const std::vector<T>& values) {
-  return {.shape = {values.size()},
-          .values = {values.begin(), values.end()},
-          .dtype = sizeof(T) == 4 ? Dtype::float32 : Dtype::float64};
+const Json& item(const Json& from, const char* key) {
+  const auto at = from.find(key);
+  if (at == from.end()) throw FileError("the checkpoint does not say \"{}\"", key);
+  return *at;
 }
-
-template <class T>
-std::vector<T> values_of(const Extras& extras, const std::string& name) {
-  const auto at = extras.tensors.find(name);
-  if (at == extras.tensors.end()) throw FileError("the checkpoint has no tensor \"train.{}\"", name);
-  std::vector<T> values;
-  for (const double v : at->second.values) values.push_back(static_cast<T>(v));
-  return values;
-}
-
-// Infinity, a loss that does not exist yet, has no place in JSON.
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 template <class V>
 void read(const Json& from, const char* key, V& into) {
-  const auto at = from.find(key);
-  if (at == from.end()) throw FileError("the checkpoint does not say \"{}\"", key);
-  if constexpr (std::is_floating_point_v<V>)
-    if (at->is_null()) {
-      into = std::numeric_limits<V>::infinity();
-      return;
-    }
-  if (!at->is_number()) throw FileError("the checkpoint's \"{}\" is no number: {}", key, at->dump());
-  into = at->get<V>();
+  const Json& value = item(from, key);
+  if constexpr (std::is_floating_point_v<V>) {
+    into = exact_from_json(value);
+  } else {
+    if (!value.is_number_unsigned())
+      throw FileError("the checkpoint's \"{}\" is no whole number: {}", key, value.dump());
+    into = value.get<V>();
+  }
 }
 
 // Calls f(key, value) for everything in a FitState.
@@ -60,20 +45,14 @@ Extras checkpoint_of(const Trainer<T>& trainer, const FitState& fit) {
   Extras extras{.state = Json::object(), .tensors = {}};
   each(fit, [&](const char* key, const auto& value) {
     if constexpr (std::is_floating_point_v<std::remove_cvref_t<decltype(value)>>)
-      extras.state[key] = number(value);
+      extras.state[key] = exact(value);
     else
       extras.state[key] = value;
   });
-  extras.state["updates"] = state.optimizer.updates;
-  extras.state["rate_scale"] = state.rate_scale;
+  extras.state["rate_scale"] = exact(state.rate_scale);
   extras.state["method"] = name(trainer.method());
-  for (const auto& moment : state.optimizer.moments)
-    extras.tensors["optimizer." + moment.name] = array_of(moment.values);
-  for (std::size_t k = 0; k < state.carried.h.size(); ++k) {
-    extras.tensors[fmt::format("carried.h.{}", k)] = array_of(state.carried.h[k]);
-    if (!state.carried.c.empty())
-      extras.tensors[fmt::format("carried.c.{}", k)] = array_of(state.carried.c[k]);
-  }
+  put(extras, state.optimizer);
+  put(extras, state.carried);
   return extras;
 }
 
@@ -83,23 +62,16 @@ FitState restore_checkpoint(const Extras& extras, Trainer<T>& trainer) {
     throw FileError("this model file is no checkpoint: it does not say where training stood");
   FitState fit;
   each(fit, [&](const char* key, auto& value) { read(extras.state, key, value); });
-  if (extras.state.value("method", "") != name(trainer.method()))
-    throw FileError("the checkpoint is of {}, the run is to go on with {}",
-                    extras.state.value("method", "another optimiser"), name(trainer.method()));
-  TrainerState<T> state = trainer.state();  // the moments' names are the method's
-  read(extras.state, "updates", state.optimizer.updates);
+  if (const Json& method = item(extras.state, "method"); method != name(trainer.method()))
+    throw FileError("the checkpoint is of {}; the run is to go on with {}", method.dump(),
+                    name(trainer.method()));
+  TrainerState<T> state{.optimizer = optimizer_of<T>(extras), .carried = carried_of<T>(extras)};
   read(extras.state, "rate_scale", state.rate_scale);
-  for (auto& moment : state.optimizer.moments)
-    moment.values = values_of<T>(extras, "optimizer." + moment.name);
-  const Config& config = trainer.network().config();
-  state.carried = {};
-  if (extras.tensors.contains("carried.h.0"))
-    for (std::size_t k = 0; k < config.layers() * config.directions(); ++k) {
-      state.carried.h.push_back(values_of<T>(extras, fmt::format("carried.h.{}", k)));
-      if (config.states() > 1)
-        state.carried.c.push_back(values_of<T>(extras, fmt::format("carried.c.{}", k)));
-    }
-  trainer.restore(std::move(state));
+  try {
+    trainer.restore(std::move(state));
+  } catch (const UsageError& e) {
+    throw FileError("the checkpoint is damaged: {}", e.what());
+  }
   return fit;
 }
 
