@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 
 #include "retrograde/base/error.h"
+#include "retrograde/base/json.h"
 
 namespace retrograde::cli {
 namespace {
@@ -73,12 +74,12 @@ void refuse_extras(const CLI::App& app) {
 }
 
 // The words that say what one entry of the configuration says.
-Words words_of(const std::string& key, const nlohmann::json& value) {
-  const auto text = [](const nlohmann::json& v) { return v.is_string() ? v.get<std::string>() : v.dump(); };
+Words words_of(const std::string& key, const Json& value) {
+  const auto text = [](const Json& v) { return v.is_string() ? v.get<std::string>() : v.dump(); };
   if (value.is_null() || value == false) return {};
   if (value == true) return {"--" + key};
   std::string joined;
-  for (const nlohmann::json& item : value.is_array() ? value : nlohmann::json::array({value})) {
+  for (const Json& item : value.is_array() ? value : Json::array({value})) {
     if (item.is_structured())
       throw UsageError("configuration: \"{}\" holds {}; it must be a number, a text, true, false or a list",
                        key, item.dump());
@@ -87,19 +88,15 @@ Words words_of(const std::string& key, const nlohmann::json& value) {
   return {"--" + key + "=" + joined};
 }
 
-nlohmann::json read_configuration(const std::string& path) {
-  std::ifstream file(path);
+Json read_configuration(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
   if (!file) throw FileError("{} cannot be opened", path);
-  try {
-    nlohmann::json configuration = nlohmann::json::parse(file);
-    if (!configuration.is_object())
-      throw DataError("{}: this is a JSON {}; expected an object like {{\"hidden\": 64}}", path,
-                      configuration.type_name());
-    return configuration;
-  } catch (const nlohmann::json::parse_error& e) {
-    throw DataError("{}: byte {}: this is not JSON; expected an object like {{\"hidden\": 64}}", path,
-                    e.byte);
-  }
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  Json configuration = parse_json(text, path);
+  if (!configuration.is_object())
+    throw FileError("{}: this is a JSON {}; expected an object like {{\"hidden\": 64}}", path,
+                    configuration.type_name());
+  return configuration;
 }
 
 bool gives(const Words& arguments, const std::string& option) {
@@ -108,21 +105,30 @@ bool gives(const Words& arguments, const std::string& option) {
   });
 }
 
-// Replaces `--config FILE` by the file's options that the command line does not give.
-Words with_configuration(Words arguments) {
+// The value of an option, and whether its words are to be taken out.
+std::optional<std::string> take(Words& arguments, const std::string& option, bool erase) {
   for (auto word = arguments.begin(); word != arguments.end(); ++word) {
-    if (*word != "--config" && !word->starts_with("--config=")) continue;
-    const bool joined = *word != "--config";
-    if (!joined && word + 1 == arguments.end()) throw UsageError("--config wants a file name");
-    const std::string path = joined ? word->substr(9) : *(word + 1);
-    const auto at = arguments.erase(word, word + (joined ? 1 : 2));
-    Words added;
-    for (const auto& [key, value] : read_configuration(path).items())
-      if (!gives(arguments, "--" + key))
-        for (std::string& option : words_of(key, value)) added.push_back(std::move(option));
-    arguments.insert(at, added.begin(), added.end());
-    break;
+    if (*word != option && !word->starts_with(option + "=")) continue;
+    const bool joined = *word != option;
+    if (!joined && word + 1 == arguments.end()) throw UsageError("{} wants a value", option);
+    std::string value = joined ? word->substr(option.size() + 1) : *(word + 1);
+    if (erase) arguments.erase(word, word + (joined ? 1 : 2));
+    return value;
   }
+  return std::nullopt;
+}
+
+// Adds, after the command's name, the options of `--config FILE`, or those of the run that is to be resumed,
+// which the command line does not give.
+Words with_configuration(Words arguments) {
+  const auto file = take(arguments, "--config", true);
+  const auto run = take(arguments, "--resume", false);
+  if (arguments.empty() || (!file && !run)) return arguments;
+  Words added;
+  for (const auto& [key, value] : read_configuration(file ? *file : *run + "/config.json").items())
+    if (!gives(arguments, "--" + key))
+      for (std::string& option : words_of(key, value)) added.push_back(std::move(option));
+  arguments.insert(arguments.begin() + 1, added.begin(), added.end());
   return arguments;
 }
 

@@ -11,9 +11,9 @@ namespace retrograde::cli {
 void set_up(CLI::App& app);
 
 // Parses the words after the program's name. `--config FILE` adds the options of a JSON object,
-// {"hidden": 64, "bptt": "chunk:96", "json": true}, except those that the command line gives too.
-// UsageError says what is wrong and, for a typing error, what was probably meant; CLI::Success asks for help
-// or the version to be printed.
+// {"hidden": 64, "bptt": "chunk:96", "json": true}, except those that the command line gives too, and
+// `--resume RUN` likewise those that the run was begun with. UsageError says what is wrong and, for a typing
+// error, what was probably meant; CLI::Success asks for help or the version to be printed.
 void parse(CLI::App& app, std::vector<std::string> arguments);
 
 // Of `names` the one nearest to `word` by edit distance, "" if none is near.

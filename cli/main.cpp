@@ -29,7 +29,7 @@ Exit report(Exit code, std::string_view message) {
 Exit run(std::vector<std::string> arguments) {
   CLI::App app(kAbout, "retrograde");
   set_up(app);
-  const std::vector<Command> commands{add_check(app), add_doctor(app)};
+  const std::vector<Command> commands{add_train(app), add_check(app), add_doctor(app)};
   try {
     parse(app, std::move(arguments));
     for (const Command& command : commands)
