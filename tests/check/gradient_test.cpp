@@ -262,6 +262,20 @@ TEST(CheckGradient, DirectionsSeeErrorsThatCancelInTheSum) {
   EXPECT_EQ(missed, 0);
 }
 
+TEST(CheckGradient, ADirectionThatDiffersIsHalvedDownToAnEntry) {
+  const auto theta = random_point();
+  for (const double wrong : {1e-3, std::nan("")}) {
+    auto claimed = layer_gradient(theta);
+    claimed[2 * kColumns + 1] += wrong;
+    for (const auto& report :
+         {check_gradient(kGeneric, theta, claimed, {.blocks = kBlocks, .mode = CheckMode::directional}),
+          check_gradient(kReal, theta, claimed, {.blocks = kBlocks, .mode = CheckMode::directional})}) {
+      EXPECT_EQ(report.blocks[0].worst_at, "W[2, 1] (unit 2, input 1)");
+      EXPECT_NEAR(report.blocks[0].worst.truth.value, layer_gradient(theta)[2 * kColumns + 1], 1e-9);
+    }
+  }
+}
+
 TEST(CheckGradient, FewerDirectionsForAGreaterChanceOfMissing) {
   const auto theta = random_point(), claimed = layer_gradient(theta);
   const auto count = [&](double miss) {

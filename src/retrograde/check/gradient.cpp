@@ -43,6 +43,7 @@ class Check {
   void judge();
   bool second_look(std::size_t block);
   void confirm(Probe probe, Entry& e);
+  void localise(std::size_t block);
   void sum_up();
   void state_power();
   double seconds() const {
@@ -111,7 +112,9 @@ Check::Check(const Objective& f, std::span<const double> theta, std::span<const 
   report_.claim = options.claim.value_or(Precision::float64);
   report_.mode = options.mode;
   if (options.mode == CheckMode::automatic)
-    report_.mode = theta.size() <= kFullLimit ? CheckMode::full : CheckMode::sampled;
+    report_.mode = theta.size() <= kFullLimit ? CheckMode::full
+                   : f.complex                ? CheckMode::directional
+                                              : CheckMode::sampled;
   directional_ = report_.mode == CheckMode::directional;
 }
 
@@ -340,6 +343,45 @@ bool Check::second_look(std::size_t block) {
   return !suspects.empty();
 }
 
+// Follows the half of the worst direction that holds the larger gap, down to one entry, and reports that
+// entry.
+void Check::localise(std::size_t b) {
+  const auto& block = options_.blocks[b];
+  BlockResult& result = report_.blocks[b];
+  direction({b, result.worst.index, 0});
+  const auto values = direction_;
+  const auto claimed = claimed_.subspan(offsets_[b], block.size());
+  const auto measured = [&](std::size_t from, std::size_t to) {
+    const Direction v{offsets_[b] + from, std::span(values).subspan(from, to - from)};
+    return complex_ ? complex_step(f_.complex, theta_, v, random_, kDraws) : differences(v, 1);
+  };
+  const auto gap = [&](std::size_t from, std::size_t to) {
+    double sum = 0;
+    for (std::size_t i = from; i < to; ++i) sum += claimed[i] * values[i];
+    const double difference = std::abs(sum - measured(from, to).value);
+    return std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference;
+  };
+  std::size_t from = 0, to = block.size();
+  while (to - from > 1) {
+    const std::size_t middle = from + (to - from) / 2;
+    if (gap(from, middle) >= gap(middle, to))
+      to = middle;
+    else
+      from = middle;
+  }
+  std::vector<Entry> found(1);
+  found[0].index = from;
+  found[0].claimed = claimed[from];
+  found[0].truth = measured(from, to);
+  found[0].truth.value /= values[from];
+  found[0].truth.error /= std::abs(values[from]);
+  const auto entry = compare_block(block, found, report_.claim, gradient_scales_[b] / scales_[b]);
+  result.worst = entry.worst;
+  result.worst_at = entry.worst_at;
+  if (result.note.empty())
+    result.note = "the entry was found by halving a direction; there may be worse ones";
+}
+
 void Check::state_power() {
   if (report_.mode == CheckMode::full) return;
   if (directional_) {
@@ -393,6 +435,8 @@ CheckReport Check::run() {
   bool looked = false;
   for (std::size_t b = 0; b < entries_.size(); ++b) looked = second_look(b) || looked;
   if (looked) judge();
+  for (std::size_t b = 0; directional_ && b < entries_.size(); ++b)
+    if (report_.blocks[b].verdict == Verdict::differs) localise(b);
   sum_up();
   return std::move(report_);
 }

@@ -28,10 +28,14 @@
 namespace retrograde {
 
 enum class CheckMode {
-  automatic,    // full up to kFullLimit entries, sampled above: by size, not by the clock, so that it repeats
+  // Full up to kFullLimit entries; above, directional for a complex f and sampled for a real one, whose
+  // differences
+  // would meet every kink of every parameter at once. By size, not by the clock, so that it repeats.
+  automatic,
   full,         // every entry
   sampled,      // `entries` of every block and gate, drawn at random
-  directional,  // random signed directions within each block
+  directional,  // random signed directions within each block; where one differs, halved until an entry is
+                // found
 };
 
 std::string_view name(CheckMode mode);
