@@ -1,6 +1,6 @@
-// retrograde check: the program's own gradients, proved on this machine for any configuration.
+// retrograde check: the program's own gradients, proved on this machine, for any configuration or a trained
+// model.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -10,27 +10,28 @@
 #include "retrograde/base/error.h"
 #include "retrograde/check/drawn_problem.h"
 #include "retrograde/check/truncation.h"
+#include "retrograde/io/model.h"
 
 namespace retrograde::cli {
 namespace {
 
 struct CheckArguments {
-  std::string cell, activation = "tanh", output_activation = "identity";
+  std::string model, cell, activation = "tanh", output_activation = "identity";
   bool reset_before = false, bidirectional = false, no_bias = false, learned_start = false, last = false;
   std::size_t inputs = 7, outputs = 2, symbols = 0, embedding = 0;
   std::vector<std::size_t> hidden{11};
   double dropout = 0, recurrent_dropout = 0;
-  std::string loss = "squared_error", reduction = "mean", precision = "both", mode = "automatic";
+  std::string loss, reduction = "mean", precision = "both", mode = "automatic";
   std::vector<std::string> bptt{"full", "chunk:2", "window:2"};
   std::size_t batch = 3, steps = 5, entries = 32;
-  double seconds = 0;
+  double seconds = 0, bound = 0;
   std::uint64_t seed = 1;
   bool bias = false, json = false;
 };
 
 struct Case {
   std::string name;
-  Config config;
+  Network<double> network;
   Bptt bptt;
   Precision precision;
 };
@@ -64,14 +65,40 @@ std::vector<std::pair<std::string, Cell>> cells(const CheckArguments& a) {
           {"lstm", Lstm{}}};
 }
 
+// Random weights of a size that hides nothing.
+Network<double> drawn_network(const CheckArguments& a, const Config& config) {
+  Random random = Random::named(a.seed, "weights");
+  Network<double> network(config);
+  draw_parameters(network, random);
+  return network;
+}
+
 std::vector<Case> cases(const CheckArguments& a) {
+  std::vector<std::pair<std::string, Network<double>>> networks;
+  std::vector<Precision> precisions{Precision::float64, Precision::float32};
+  if (a.model.empty()) {
+    for (const auto& [name, cell] : cells(a))
+      networks.emplace_back(name, drawn_network(a, configuration(a, cell)));
+  } else {
+    networks.emplace_back(a.model, load_model<double>(a.model).network);
+    precisions = {model_dtype(a.model) == Dtype::float32 ? Precision::float32 : Precision::float64};
+  }
+  if (a.precision == "float") precisions = {Precision::float32};
+  if (a.precision == "double") precisions = {Precision::float64};
   std::vector<Case> result;
-  for (const auto& [name, cell] : cells(a))
+  for (const auto& [name, network] : networks)
     for (const auto& bptt : a.bptt)
-      for (const auto precision : {Precision::float64, Precision::float32})
-        if (a.precision == "both" || (a.precision == "float") == (precision == Precision::float32))
-          result.push_back({name, configuration(a, cell), parse_bptt(bptt), precision});
+      for (const auto precision : precisions) result.push_back({name, network, parse_bptt(bptt), precision});
   return result;
+}
+
+Loss loss_of(const CheckArguments& a, const Config& config) {
+  const Reduction how = reduction(a.reduction);
+  if (!a.loss.empty()) return Loss(a.loss, how);
+  if (config.activation.is_softmax()) return {Loss::Kind::softmax_cross_entropy, how};
+  if (config.activation.elementwise() == Nonlinearity::Kind::sigmoid)
+    return {Loss::Kind::binary_cross_entropy, how};
+  return {Loss::Kind::squared_error, how};
 }
 
 CheckMode mode_of(const std::string& text) {
@@ -80,24 +107,17 @@ CheckMode mode_of(const std::string& text) {
   throw UsageError("there is no mode \"{}\"; there are automatic, full, sampled and directional", text);
 }
 
-// The problem outlives the network's check; both are drawn from the seed alone.
-struct Drawn {
-  Network<double> network;
-  std::unique_ptr<DrawnProblem> problem;
-};
-
-Drawn draw(const CheckArguments& a, const Config& config, const Bptt& bptt) {
-  Random random = Random::named(a.seed, "check");
-  Drawn drawn{Network<double>(config), nullptr};
-  draw_parameters(drawn.network, random);
-  drawn.problem = std::make_unique<DrawnProblem>(
-      config, Loss(a.loss, reduction(a.reduction)),
-      DrawOptions{.batch = a.batch, .steps = a.steps, .given_start = !a.learned_start, .bptt = bptt}, random);
-  return drawn;
+DrawnProblem draw(const CheckArguments& a, const Case& c, Random& random) {
+  const Config& config = c.network.config();
+  return {
+      config, loss_of(a, config),
+      DrawOptions{.batch = a.batch, .steps = a.steps, .given_start = !config.learned_start, .bptt = c.bptt},
+      random};
 }
 
 CheckReport check_case(const CheckArguments& a, const Case& c, LiveLine& live) {
-  const Drawn drawn = draw(a, c.config, c.bptt);
+  Random random = Random::named(a.seed, "data");
+  const DrawnProblem problem = draw(a, c, random);
   CheckOptions options{.mode = mode_of(a.mode), .entries = a.entries, .seconds = a.seconds, .seed = a.seed};
   options.progress = [&](const Progress& p) {
     if (p.seconds_expected > 1 && live.due())
@@ -106,8 +126,8 @@ CheckReport check_case(const CheckArguments& a, const Case& c, LiveLine& live) {
     return !interrupted();
   };
   const auto report = c.precision == Precision::float32
-                          ? check_network(drawn.network.cast<float>(), drawn.problem->view(), options)
-                          : check_network(drawn.network, drawn.problem->view(), options);
+                          ? check_network(c.network.cast<float>(), problem.view(), options)
+                          : check_network(c.network, problem.view(), options);
   live.clear();
   return report;
 }
@@ -120,10 +140,35 @@ double worst_gap(const CheckReport& report) {
 }
 
 BiasReport bias_of(const CheckArguments& a, const Case& c) {
-  const Drawn drawn = draw(a, c.config, c.bptt);
+  Random random = Random::named(a.seed, "data");
+  const DrawnProblem problem = draw(a, c, random);
   auto truncations = windows_up_to(a.steps);
   if (c.bptt.kind == Bptt::Kind::chunk) truncations.push_back(c.bptt);
-  return truncation_bias(drawn.network, drawn.problem->view(), truncations);
+  return truncation_bias(c.network, problem.view(), truncations);
+}
+
+std::size_t reach_of(const CheckArguments& a, const Case& c) {
+  Random random = Random::named(a.seed, "data");
+  const DrawnProblem problem = draw(a, c, random);
+  return smallest_reach(c.network, problem.view(), a.bound);
+}
+
+nlohmann::ordered_json row(const CheckArguments& a, const Case& c, const CheckReport& report) {
+  auto json = report.json();
+  json["network"] = {{"name", c.name},
+                     {"config", to_json(c.network.config())},
+                     {"bptt", to_string(c.bptt)},
+                     {"loss", loss_of(a, c.network.config()).name()}};
+  if (a.bias) json["bias"] = bias_of(a, c).json();
+  if (a.bound > 0) json["smallest_reach"] = {{"bound", a.bound}, {"reach", reach_of(a, c)}};
+  return json;
+}
+
+void print_bias(const CheckArguments& a, const Case& c) {
+  if (a.bias) fmt::print("\n{}", bias_of(a, c).text());
+  if (a.bound > 0)
+    fmt::print("\nwindow:{} is the smallest whose gradient is within {:g} of the full one (of {} steps)\n",
+               reach_of(a, c), a.bound, a.steps);
 }
 
 Exit check(const CheckArguments& a) {
@@ -139,11 +184,7 @@ Exit check(const CheckArguments& a) {
     unknown += report.verdict == Verdict::cannot_tell;
     seconds += report.seconds;
     if (a.json) {
-      auto row = report.json();
-      row["network"] = {
-          {"cell", c.name}, {"config", to_json(c.config)}, {"bptt", to_string(c.bptt)}, {"loss", a.loss}};
-      if (a.bias) row["bias"] = bias_of(a, c).json();
-      rows.push_back(std::move(row));
+      rows.push_back(row(a, c, report));
     } else if (all.size() == 1) {
       fmt::print("{}", report.text());
     } else {
@@ -152,7 +193,7 @@ Exit check(const CheckArguments& a) {
                  report.mode == CheckMode::directional ? "directions" : "entries");
       if (!report.agrees()) fmt::print("\n{}\n", report.text());
     }
-    if (a.bias && !a.json) fmt::print("\n{}", bias_of(a, c).text());
+    if (!a.json) print_bias(a, c);
     if (interrupted()) return Exit::interrupted;
   }
   if (a.json)
@@ -169,15 +210,18 @@ Command add_check(CLI::App& app) {
   CLI::App* sub = app.add_subcommand(
       "check",
       "Prove the program's own gradients by complex step\n\n"
-      "Every parameter, input and start state of a small network with random weights and data, for every "
-      "cell unless\n"
-      "one is named. Exit code 3 if a gradient differs, 5 if it cannot be told.\n\n"
+      "Every parameter, input and start state of a small network with random weights, or of a trained model, "
+      "on random\n"
+      "data; every cell unless one is named. Exit code 3 if a gradient differs, 5 if it cannot be told.\n\n"
       "Examples:\n"
       "  retrograde check                                          every cell, in seconds\n"
+      "  retrograde check run/best.safetensors                     a trained model's\n"
       "  retrograde check --cell lstm --hidden 64,64 --bptt chunk:4 --steps 12\n"
-      "  retrograde check --cell gru --bptt full --steps 60 --bias  what truncating would cost\n"
+      "  retrograde check --cell gru --bptt full --steps 60 --bias what truncating would cost\n"
+      "  retrograde check run/best.safetensors --steps 200 --bound 0.01\n"
       "  retrograde check --cell elman --activation relu --loss binary_cross_entropy --json\n");
   auto a = std::make_shared<CheckArguments>();
+  sub->add_option("model", a->model, "a model file; its configuration and weights");
   sub->add_option("--cell", a->cell, "lstm, gru or elman; all of them by default")
       ->check(CLI::IsMember({"lstm", "gru", "elman"}));
   sub->add_option("--activation", a->activation, "hidden activation of elman: tanh, relu, ...");
@@ -195,7 +239,7 @@ Command add_check(CLI::App& app) {
   sub->add_flag("--learned-start", a->learned_start, "start states are parameters");
   sub->add_option("--dropout", a->dropout, "between layers, 0 to 1, masks frozen");
   sub->add_option("--recurrent-dropout", a->recurrent_dropout, "on the recurrent state, masks frozen");
-  sub->add_option("--loss", a->loss, "squared_error, absolute_error, huber, softmax_cross_entropy, ...");
+  sub->add_option("--loss", a->loss, "squared_error, ...; by default what suits the output activation");
   sub->add_option("--reduction", a->reduction, "mean, mean_batch or sum");
   sub->add_option("--bptt", a->bptt, "full, chunk:STEPS, window:REACH; several with commas")->delimiter(',');
   sub->add_option("--precision", a->precision, "float, double or both")
@@ -208,7 +252,13 @@ Command add_check(CLI::App& app) {
   sub->add_option("--seed", a->seed, "decides weights, data and what is sampled");
   sub->add_flag("--bias", a->bias,
                 "also what windows (and the chunks asked for) lose against the full gradient");
+  sub->add_option("--bound", a->bound,
+                  "also the smallest window whose bias is within this, 0.01 for instance");
   sub->add_flag("--json", a->json, "the reports as JSON");
+  for (const char* name : {"--cell", "--activation", "--reset-before", "--inputs", "--symbols", "--embedding",
+                           "--hidden", "--outputs", "--output-activation", "--last", "--bidirectional",
+                           "--no-bias", "--learned-start", "--dropout", "--recurrent-dropout"})
+    sub->get_option(name)->excludes("model");
   return {sub, [a] { return check(*a); }};
 }
 

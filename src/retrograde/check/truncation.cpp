@@ -234,6 +234,14 @@ BlockBias bias(std::span<const double> truncated, std::span<const double> full) 
   return {gap / b, dot / (a * b), static_cast<double>(same) / static_cast<double>(full.size())};
 }
 
+std::vector<double> parameter_gradient(const Network<double>& network, LossProblem problem,
+                                       const Bptt& bptt) {
+  problem.bptt = bptt;
+  auto flat = own_gradient(network, problem);
+  flat.resize(network.size());
+  return flat;
+}
+
 double share(std::span<const double> more, std::span<const double> less, std::span<const double> full) {
   double gap = 0, size = 0;
   for (std::size_t i = 0; i < full.size(); ++i) {
@@ -252,19 +260,12 @@ ComplexFunction surrogate_function(const Network<double>& network, const LossPro
 
 BiasReport truncation_bias(const Network<double>& network, const LossProblem& problem,
                            const std::vector<Bptt>& truncations) {
-  const auto gradient = [&](const Bptt& bptt) {
-    auto truncated = problem;
-    truncated.bptt = bptt;
-    auto flat = own_gradient(network, truncated);
-    flat.resize(network.size());
-    return flat;
-  };
-  const auto full_gradient = gradient(full());
+  const auto full_gradient = parameter_gradient(network, problem, full());
   BiasReport report;
   for (const ParamBlock& block : network.parameters().blocks()) report.blocks.push_back(block.name);
   std::vector<double> before(network.size());
   for (const Bptt& bptt : truncations) {
-    const auto truncated = gradient(bptt);
+    const auto truncated = parameter_gradient(network, problem, bptt);
     BiasAt at{bptt, {}, bias(truncated, full_gradient), {}, share(truncated, before, full_gradient)};
     for (const ParamBlock& block : network.parameters().blocks()) {
       const auto part = [&](const std::vector<double>& v) {
@@ -288,14 +289,24 @@ std::vector<Bptt> windows_up_to(std::size_t steps) {
   return windows;
 }
 
-std::optional<std::size_t> BiasReport::smallest_reach(double bound) const {
-  std::optional<std::size_t> reach;
-  for (const auto& a : at) {
-    if (a.bptt.kind != Bptt::Kind::window) continue;
-    if (!(a.whole.relative_norm <= bound))
-      reach.reset();
-    else if (!reach)
-      reach = a.bptt.length;
+std::size_t smallest_reach(const Network<double>& network, const LossProblem& problem, double bound) {
+  const auto full_gradient = parameter_gradient(network, problem, full());
+  const auto within = [&](std::size_t reach) {
+    return bias(parameter_gradient(network, problem, window(reach)), full_gradient).relative_norm <= bound;
+  };
+  const std::size_t whole = problem.input.steps - 1;
+  std::size_t above = 0;  // all windows below it are taken to be out of bound
+  std::size_t reach = 0;
+  while (reach < whole && !within(reach)) {
+    above = reach + 1;
+    reach = std::min(whole, 2 * reach + 1);
+  }
+  while (above < reach) {
+    const std::size_t middle = above + (reach - above) / 2;
+    if (within(middle))
+      reach = middle;
+    else
+      above = middle + 1;
   }
   return reach;
 }

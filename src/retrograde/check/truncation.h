@@ -9,7 +9,6 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,8 +40,6 @@ struct BiasReport {
   std::vector<std::string> blocks;  // parameters only: x and start states are not trained
   std::vector<BiasAt> at;           // in the order asked for
 
-  // The least window among those measured from which on the relative norm of the whole stays within `bound`.
-  std::optional<std::size_t> smallest_reach(double bound) const;
   std::string text() const;
   nlohmann::ordered_json json() const;
 };
@@ -51,6 +48,10 @@ struct BiasReport {
 // verdict on these gradients themselves is check_network's.
 BiasReport truncation_bias(const Network<double>& network, const LossProblem& problem,
                            const std::vector<Bptt>& truncations);
+
+// The least window whose relative norm of the whole stays within `bound`: found by doubling and halving, as
+// if bias fell with reach, which on the whole it does.
+std::size_t smallest_reach(const Network<double>& network, const LossProblem& problem, double bound);
 
 // Windows 0, 1, 2, 3, 5, 8, ... up to the whole sequence.
 std::vector<Bptt> windows_up_to(std::size_t steps);
