@@ -40,6 +40,7 @@ inline std::string bytes_of(const std::filesystem::path& path) {
 }
 
 inline std::filesystem::path save(const std::filesystem::path& path, std::string_view bytes) {
+  std::filesystem::remove(path);  // some file systems flush what is written over, which takes long
   std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   return path;
 }

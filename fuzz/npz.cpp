@@ -1,0 +1,8 @@
+#include "retrograde/data/npz.h"
+
+#include "input.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  using namespace retrograde;
+  return fuzz(bytes, size, [](std::unique_ptr<ByteSource> source) { npz_bytes(read_npz(*source)); });
+}
