@@ -104,7 +104,7 @@ class Identifier {
  public:
   Identifier(const Roles& roles, const Hints& hints, std::chrono::steady_clock::time_point deadline)
       : roles_(roles), hints_(hints), deadline_(deadline) {
-    for (const Datum& d : roles.data) {
+    for (const Datum& d : roles_.data) {
       if (d.role == Role::loss && d.given.array.size() == 1)
         loss_ = d.given.array.values[0], has_loss_ = true,
         loss_single_ = d.given.array.dtype == Dtype::float32;
@@ -117,6 +117,7 @@ class Identifier {
 
   std::vector<Hypothesis> run() {
     passes();
+    guess_starts();
     if (found_.empty() && has_loss_) {
       loss_failed_ = true;  // not the loss that the gradient belongs to, or one that we do not know
       passes();
@@ -126,6 +127,35 @@ class Identifier {
   }
 
  private:
+  // Where nothing fits, arrays without a telling name are tried as start states, and states that are one
+  // longer than the sequence are read as beginning with it instead of ending (row -1).
+  void guess_starts() {
+    if (good() || perfect()) return;
+    start_in_front_ = true;
+    if (std::any_of(roles_.data.begin(), roles_.data.end(),
+                    [](const Datum& d) { return d.role == Role::states; }))
+      passes();
+    start_in_front_ = false;
+    std::vector<Datum*> unknown;
+    for (Datum& d : roles_.data)
+      if (d.role == Role::unknown && d.given.array.size() > 1) unknown.push_back(&d);
+    if (unknown.size() > 4) return;
+    for (Datum* h : unknown) {
+      h->role = Role::h0;
+      if (!good()) passes();
+      for (Datum* c : unknown) {
+        if (c == h || good()) continue;
+        c->role = Role::c0;
+        passes();
+        c->role = Role::unknown;
+      }
+      h->role = Role::unknown;
+    }
+  }
+  bool perfect() const {
+    return std::any_of(found_.begin(), found_.end(), [](const Hypothesis& h) { return h.agreement == 1; });
+  }
+
   void passes() {
     for (const Datum* x : candidates(Role::input))
       for (bool wide : {false, true}) {
@@ -301,6 +331,19 @@ class Identifier {
       }
   }
 
+  // The start state kept in the states' array, which then is one step longer than the sequence.
+  void start_among_states(const Datum& d, Problem& p) const {
+    for (const View& v : views(d.given.array.shape)) {
+      if (v.F != p.H() || (v.B ? v.B : 1) != p.B || v.T != p.T + 1) continue;
+      const Real all = read(v, d.given.array.values, v.T, p.B, p.H());
+      const auto row = p.layers[0].h0.size();
+      const auto from =
+          all.begin() + static_cast<long>(start_in_front_ ? 0 : row * static_cast<std::size_t>(p.T));
+      p.layers[0].h0.assign(from, from + static_cast<long>(row));
+      return;
+    }
+  }
+
   // h0 and c0 in whatever shape; a start state that fits no shape refuses the reading.
   bool fill_states(Problem& p) const {
     const int L = static_cast<int>(p.layers.size());
@@ -310,6 +353,7 @@ class Identifier {
     }
     int next[2] = {0, 0};
     for (const Datum& d : roles_.data) {
+      if (d.role == Role::states && L == 1) start_among_states(d, p);
       if (d.role != Role::h0 && d.role != Role::c0) continue;
       const bool cell = d.role == Role::c0;
       bool placed = false;
@@ -641,10 +685,11 @@ class Identifier {
     });
   }
 
-  const Roles& roles_;
+  Roles roles_;
   const Hints& hints_;
   std::chrono::steady_clock::time_point deadline_;
   double loss_ = 0;
+  bool start_in_front_ = false;
   bool has_loss_ = false, loss_single_ = false, loss_failed_ = false;
   const Array *outputs_ = nullptr, *upstream_ = nullptr, *lengths_ = nullptr, *final_ = nullptr;
   std::vector<Hypothesis> found_;
