@@ -37,6 +37,13 @@ double norm_of(const std::vector<Target>& targets, const std::vector<std::size_t
 // A factor below one whose result has a chosen norm: clipped by norm.
 std::vector<Atom> scale_atoms(const Hypothesis& h, const std::vector<Target>& targets, const Atom& a) {
   std::vector<Atom> named = name_scale(h.problem, a.scale);
+  if (a.scale == 0) {
+    Atom self = named.front();
+    self.name = "self-accumulated";
+    self.sentence = "it is added to itself, never the step's part to it, and stays zero";
+    named.push_back(self);
+    return named;
+  }
   const double norm = norm_of(targets, a.pieces);
   if (!(a.scale > 0 && a.scale < 1 && round_number(norm))) return named;
   if (named.front().name != "block-scaled" &&
@@ -103,13 +110,17 @@ std::vector<Alternative> same_numbers(const Hypothesis& h, const std::vector<Tar
   return {};
 }
 
+bool mergeable(const std::string& n) {
+  return n == "carry-wrong-gate" || n == "clipped" || n == "batch-for-time" || n == "truncated" ||
+         n.find("skipped") != std::string::npos;
+}
+
 // Two gates that hold each other's gradient are swapped, not copied; one fault of dh and dx is one fault.
 void merge(std::vector<Finding>& findings) {
   for (std::size_t i = 0; i < findings.size(); ++i)
     for (std::size_t k = i + 1; k < findings.size();) {
       Finding &a = findings[i], &b = findings[k];
-      const bool same = a.name == b.name &&
-                        (a.sentence == b.sentence || a.name == "carry-wrong-gate" || a.name == "clipped");
+      const bool same = a.name == b.name && (a.sentence == b.sentence || mergeable(a.name));
       const bool swap = a.name == "gate-copied" && b.name == "gate-copied" && a.sentence != b.sentence &&
                         a.blocks.size() == b.blocks.size() && !a.blocks.empty();
       if (!same && !swap) {

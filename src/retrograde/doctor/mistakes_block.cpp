@@ -28,7 +28,7 @@ class Adder {
   std::vector<BlockMistake>& to_;
 };
 
-void add_ranges(int T, Adder& to) {
+void add_ranges(int T, int B, Adder& to) {
   if (T < 2) return;
   const char* sum = "add up every step: +=";
   to.add("last-step-only", "each step overwrites the sum (= for +=): only step 0, the last visited, is left",
@@ -38,11 +38,14 @@ void add_ranges(int T, Adder& to) {
          [](Product& p) { p.first = 1; });
   to.add("last-step-skipped", "the last step is not in the sum", "add up every step, t = T-1 included", 0.03,
          [](Product& p) { p.last = 1; });
-  if (T > 2) {
-    to.add("first-step-skipped", "steps 0 and 1 are not in the sum", sum, 0.1,
-           [](Product& p) { p.first = 2; });
-    to.add("last-step-skipped", "the last two steps are not in the sum", sum, 0.1,
-           [](Product& p) { p.last = 2; });
+  if (B < T)
+    to.add("batch-for-time", "only as many steps as the batch has rows are in the sum", "loop over the steps",
+           0.05, [k = T - B](Product& p) { p.last = k; });
+  for (int k = 2; k < T; ++k) {
+    to.add("first-step-skipped", fmt::format("the first {} steps are not in the sum", k), sum,
+           0.08 + 0.005 * k, [k](Product& p) { p.first = k; });
+    to.add("last-step-skipped", fmt::format("the last {} steps are not in the sum", k), sum, 0.08 + 0.005 * k,
+           [k](Product& p) { p.last = k; });
   }
   for (int t = 1; t < T - 1; ++t)
     to.add("last-step-only", fmt::format("only step {} is in it", t), sum, 0.2,
@@ -65,6 +68,9 @@ void add_lefts(const Problem& problem, const Product& right, Adder& to) {
   if (problem.net.cell == Cell::lstm)
     to.add("gate-factor", "it is made from dc, before the gate's own factors", "use the gate's own delta",
            0.06, [](Product& p) { p.left = Back::dc; });
+  if (problem.net.cell == Cell::elman)
+    to.add("carry-dropped", "only the output's own error is in it, not what later steps sent back",
+           "use the whole delta", 0.06, [](Product& p) { p.left = Back::q; });
   to.add("carry-dropped", "only the output's own error is in it, before derivative and carry",
          "use the whole delta", 0.09, [](Product& p) { p.left = Back::up; });
 }
@@ -149,9 +155,9 @@ void add_tokens(const Problem& problem, const Piece& piece, Adder& to) {
         "of a token that several rows of the batch have at one step only one counts (as with dW[x[t]] += dz)",
         fix, 0.03, [](Product& p) { p.tokens = 3; });
   to.add("repeated-tokens-lost", "a repeated token keeps only its first occurrence's own output error", fix,
-         0.12, [](Product& p) {
+         0.12, [&](Product& p) {
            p.tokens = 1;
-           p.left = Back::up;
+           p.left = problem.net.cell == Cell::elman ? Back::q : Back::dh;
          });
 }
 
@@ -226,7 +232,7 @@ std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& wo
   if (piece.kind == Kind::dx) add_input(problem, words, piece, to);
   if (piece.kind == Kind::dh0 || piece.kind == Kind::dc0) add_states(problem, piece, to);
   if (piece.kind == Kind::dx || piece.kind == Kind::dh0 || piece.kind == Kind::dc0) return out;
-  add_ranges(problem.T, to);
+  add_ranges(problem.T, problem.B, to);
   const bool head = piece.kind == Kind::V || piece.kind == Kind::c;
   if (!head) add_lefts(problem, right, to);
   add_tokens(problem, piece, to);

@@ -109,7 +109,7 @@ std::vector<Scope> scopes(const Problem& problem, const std::vector<Step>& steps
   Scope gates{"every sigmoid gate", {}, "z", "gate", Activation::sigmoid, 0.02};
   Scope maps{"every tanh", {}, "z", "a", problem.net.activation, 0.05};
   for (std::size_t s = 0; s < steps.size(); ++s)
-    for (std::size_t t = 0; t < steps[s].terms.size(); ++t)
+    for (std::size_t t = 0; t < steps[s].terms.size() && steps[s].target != Back::q; ++t)
       for (std::size_t f = 0; f < steps[s].terms[t].factors.size(); ++f) {
         const Factor& factor = steps[s].terms[t].factors[f];
         if (!factor.local_slope) continue;
@@ -169,11 +169,13 @@ void add_derivative_mistakes(const Problem& problem, const Words& words, Mistake
           m.entries.push_back(static_cast<int>(1000 * l + 100 * s.step + 10 * s.term + s.factor));
         if (form.fn == Fn::one && problem.net.cell == Cell::elman && scope.sites.size() == 1)
           m.alias = "parenthesis";
-        m.patch = [l, sites = scope.sites, form](Plan& plan) {
+        m.patch = [l, sites = scope.sites, form, elman = problem.net.cell == Cell::elman](Plan& plan) {
           for (const Site& s : sites) {
             Factor& f = plan.layers[l].steps[s.step].terms[s.term].factors[s.factor];
             f.fn = form.fn;
             f.shift = form.shift;
+            // The step before the first has a state, h0, but no pre-activation.
+            if (elman && form.fn == Fn::slope) f.var = Var::h, f.fn = Fn::slope_of_value;
           }
         };
         to.push_back(std::move(m));

@@ -2,6 +2,9 @@
 // copied.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "retrograde/doctor/mistake.h"
 
 namespace retrograde::doctor {
@@ -159,6 +162,45 @@ void add_swapped_factors(const Problem& problem, std::size_t l, Mistakes& to) {
   to.push_back(std::move(m));
 }
 
+// The gates' deltas joined in another order than the weights have: blocks and carry see them in each other's
+// place.
+void add_permuted_deltas(const Problem& problem, std::size_t l, const std::vector<Step>& steps,
+                         Mistakes& to) {
+  const Cell cell = problem.net.cell;
+  std::vector<std::size_t> at(static_cast<std::size_t>(problem.gates));
+  for (std::size_t s = 0; s < steps.size(); ++s)
+    if (steps[s].target >= Back::da0 && steps[s].target <= Back::da3)
+      at[static_cast<std::size_t>(steps[s].target) - static_cast<std::size_t>(Back::da0)] = s;
+  std::vector<std::size_t> order(at.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  while (std::next_permutation(order.begin(), order.end())) {
+    std::string is, due;
+    int moved = 0;
+    for (std::size_t g = 0; g < order.size(); ++g) {
+      is += gate_name(cell, static_cast<int>(order[g]));
+      due += gate_name(cell, static_cast<int>(g));
+      moved += order[g] != g;
+    }
+    if (cell == Cell::gru && order[2] != 2) continue;  // the candidate's delta has two forms
+    Mistake m;
+    m.name = moved == 2 ? "gates-swapped" : "gate-order";
+    m.where = "the gates' deltas, in blocks and carry";
+    m.sentence = fmt::format("the gates' deltas stand in the order {} where the weights have {}", is, due);
+    m.fix = "join the deltas in the order of the weights' gates";
+    m.layer = static_cast<int>(l);
+    m.weight = moved == 2 ? 0.04 : 0.08;
+    for (std::size_t g = 0; g < order.size(); ++g)
+      if (order[g] != g)
+        for (int f = 0; f < 2; ++f) m.entries.push_back(static_cast<int>(1000 * l + 100 * at[g]) + f);
+    m.patch = [l, at, order](Plan& plan) {
+      const std::vector<Step> old = plan.layers[l].steps;
+      for (std::size_t g = 0; g < order.size(); ++g)
+        plan.layers[l].steps[at[g]].terms = old[at[order[g]]].terms;
+    };
+    to.push_back(std::move(m));
+  }
+}
+
 void add_gru_variants(const Problem& problem, std::size_t l, Mistakes& to) {
   if (problem.net.cell != Cell::gru) return;
   Problem other = problem;
@@ -231,6 +273,7 @@ void add_gate_mistakes(const Problem& problem, const Words&, Mistakes& to) {
     if (problem.net.cell == Cell::elman) continue;
     add_copied_deltas(problem, l, steps, to);
     add_swapped_factors(problem, l, to);
+    add_permuted_deltas(problem, l, steps, to);
     add_gru_variants(problem, l, to);
   }
 }

@@ -29,7 +29,8 @@ std::vector<Step> elman(const Network& net) {
   const Factor s = slope_of(Var::z0, net.activation);
   return {{Back::dh, {take(Back::up, {}), take(Back::hc, {}, 1)}},
           {Back::da0, {take(Back::up, {s}), take(Back::hc, {s}, 1)}},
-          {Back::hc, {through(Back::da0, 0)}}};
+          {Back::hc, {through(Back::da0, 0)}},
+          {Back::q, {take(Back::up, {s})}}};  // the own output's part alone, for mistakes that use it
 }
 
 std::vector<Step> lstm(const Network& net) {

@@ -183,6 +183,11 @@ bool Search::matches(std::size_t i, const Evaluation& e) const {
 std::vector<Search::Alternative> Search::explain(std::size_t i, const Evaluation& e, int depth) const {
   const Target& t = targets_[i];
   std::vector<Alternative> out;
+  // Two numbers are some multiple of nearly anything: only a telling factor counts there.
+  auto weak = [&](double scale) {
+    const auto nonzero = std::count_if(t.claim.begin(), t.claim.end(), [](double v) { return v != 0; });
+    return nonzero < 3 && name_scale(engine_.problem(), scale).front().name == "block-scaled";
+  };
   auto accept = [&](const std::vector<const BlockMistake*>& mistakes, const Product& product, bool flip) {
     Real made = engine_.gradient(t.piece, product, e);
     if (flip) made = transposed(made, t.piece.rows);
@@ -192,15 +197,28 @@ std::vector<Search::Alternative> Search::explain(std::size_t i, const Evaluation
     for (const BlockMistake* m : mistakes) a.atoms.push_back(atom_of(*m, i));
     const Fit f = fit(t.claim.data(), made, t.tolerance);
     if (mistakes.empty()) miss_ = f.miss;
+    const double bound = largest(t.claim);
+    auto clipped = [&] {
+      double gap = 0;
+      for (std::size_t k = 0; k < made.size(); ++k)
+        gap = std::max(gap, std::abs(t.claim[k] - std::clamp(made[k], -bound, bound)));
+      return bound > 0 && gap <= t.tolerance * bound && largest(made) > bound * (1 + 16 * t.tolerance);
+    };
     if (f.ok) {
-      // A block of one number is always some multiple of another: only a telling factor counts.
-      if (f.scale != 1) {
-        if (f.scale != 0 && t.claim.size() < 3 &&
-            name_scale(engine_.problem(), f.scale).front().name == "block-scaled" && !mistakes.empty())
-          return;
-        a.atoms.push_back(number_atom("scale", f.scale, i));
-      }
       a.choice.scale = f.scale;
+      if (f.scale != 1) {
+        // A block whose every entry is at the bound is a multiple of nearly anything.
+        if (a.atoms.size() < limit && f.scale != 0 && clipped()) {
+          Alternative c = a;
+          c.choice.scale = 1;
+          c.choice.clip = bound;
+          c.atoms.push_back(number_atom("clip", bound, i));
+          out.push_back(std::move(c));
+        }
+        if (weak(f.scale) && !mistakes.empty()) return;
+        a.atoms.push_back(number_atom("scale", f.scale, i));
+        if (weak(f.scale)) a.atoms.back().weight = 0.4;
+      }
     } else {
       if (a.atoms.size() >= limit || made.size() < 4) return;
       // claim = scale * made + decay * parameter?
@@ -224,11 +242,7 @@ std::vector<Search::Alternative> Search::explain(std::size_t i, const Evaluation
         a.atoms.push_back(number_atom("decay", d, i));
         if (s != 1) a.atoms.push_back(number_atom("scale", s, i));
       } else {
-        const double bound = largest(t.claim);
-        double gap = 0;
-        for (std::size_t k = 0; k < made.size(); ++k)
-          gap = std::max(gap, std::abs(t.claim[k] - std::clamp(made[k], -bound, bound)));
-        if (!(gap <= t.tolerance * bound) || bound == 0) return;
+        if (!clipped()) return;
         a.choice.clip = bound;
         a.atoms.push_back(number_atom("clip", bound, i));
       }
@@ -238,7 +252,10 @@ std::vector<Search::Alternative> Search::explain(std::size_t i, const Evaluation
   const int form = e.reset_form.empty() ? -1 : e.reset_form[static_cast<std::size_t>(t.piece.layer)];
   const Product right = engine_.right_product(t.piece, form);
   accept({}, right, false);
-  if (!out.empty() || depth == 0) return out;
+  const bool only_weak = !out.empty() && std::all_of(out.begin(), out.end(), [&](const Alternative& a) {
+    return a.choice.scale != 1 && a.choice.scale != 0 && weak(a.choice.scale);
+  });
+  if ((!out.empty() && !only_weak) || depth == 0) return out;
 
   const std::vector<BlockMistake> other =
       form < 0 ? std::vector<BlockMistake>() : block_mistakes(engine_.problem(), words_, t.piece, right);
