@@ -567,6 +567,10 @@ class Identifier {
     h.outputs_gap = outputs_gap(p, z);
     h.doubt = s.doubt + x_view.doubt + y_view.doubt +
               (x_view.axes != y_view.axes && x_view.axes.size() == y_view.axes.size() ? 0.3 : 0);
+    // Habit, where nothing else speaks: tanh, no constant in the forget gate.
+    const Activation f = p.net.activation;
+    h.doubt += f == Activation::tanh ? 0 : f == Activation::relu || f == Activation::sigmoid ? 0.5 : 0.8;
+    h.doubt += p.net.forget_plus_one ? 0.6 : 0;
     h.blocks = roles_.blocks;
     for (std::size_t i = 0; i < h.blocks.size(); ++i) h.blocks[i].pieces = s.pieces[i];
     state_blocks(h, x_view);
@@ -606,6 +610,19 @@ class Identifier {
     }
   }
 
+  // A stacked or joined array is named by the part that is meant: weight_hh[z], W[f,h].
+  static std::string part_name(Cell cell, const Block& b, const Piece& piece) {
+    const auto gates = std::count_if(b.pieces.begin(), b.pieces.end(), [&](const Piece& q) {
+      return q.kind == piece.kind && q.layer == piece.layer;
+    });
+    const bool joined = std::any_of(b.pieces.begin(), b.pieces.end(),
+                                    [&](const Piece& q) { return q.cols > 1 && q.kind != piece.kind; });
+    const std::string_view gate = gates > 1 ? gate_name(cell, piece.gate) : std::string_view();
+    const char* part = !joined ? "" : piece.kind == Kind::U ? "h" : "x";
+    if (gate.empty() && !joined) return b.parameter;
+    return fmt::format("{}[{}{}{}]", b.parameter, gate, gate.empty() || !joined ? "" : ",", part);
+  }
+
   static void words(Hypothesis& h, const View& x_view) {
     Words& w = h.words;
     w.gates = h.problem.gates;
@@ -617,8 +634,10 @@ class Identifier {
       for (const Piece& piece : b.pieces) {
         const auto at = static_cast<std::size_t>(piece.layer * w.gates + piece.gate);
         const bool transposed = piece.row_stride == 1 && piece.col_stride != 1;
-        if (piece.kind == Kind::U) w.U[at] = b.parameter, w.U_in_out[at] = transposed;
-        if (piece.kind == Kind::W) w.W[at] = b.parameter, w.W_in_out[at] = transposed;
+        if (piece.kind == Kind::U)
+          w.U[at] = part_name(h.problem.net.cell, b, piece), w.U_in_out[at] = transposed;
+        if (piece.kind == Kind::W)
+          w.W[at] = part_name(h.problem.net.cell, b, piece), w.W_in_out[at] = transposed;
         if (piece.kind == Kind::V) w.V = b.parameter, w.V_in_out = transposed;
         if ((piece.kind == Kind::W || piece.kind == Kind::U) && piece.cols > 1 && piece.rows > 1 && first)
           in_out = transposed, first = false;

@@ -88,6 +88,14 @@ std::vector<Target> Judge::search_targets(Precision precision) const {
   return out;
 }
 
+// What rounding does to a sum over the whole sequence where nothing amplifies it: below this a gradient is
+// zero, not chaotic.
+double Judge::ordinary_rounding(Precision precision) const {
+  const Problem& p = h_.problem;
+  return 1e4 * unit(precision) * std::abs(p.net.scale) * p.T * p.B * std::max(1.0, largest(p.x)) *
+         std::max(1.0, largest(p.target));
+}
+
 std::vector<BlockRow> Judge::rows(Precision precision) const {
   std::vector<BlockRow> out;
   for (std::size_t b = 0; b < h_.blocks.size(); ++b) {
@@ -118,9 +126,9 @@ std::vector<BlockRow> Judge::rows(Precision precision) const {
     }
     row.allowed = largest(margin) / scale;
     row.gap = worst / scale;
-    row.verdict = row.wrong                            ? Verdict::differs
-                  : row.allowed > kHopeless && top > 0 ? Verdict::cannot_tell
-                                                       : Verdict::agrees;
+    const bool hopeless =
+        row.allowed > kHopeless && top > 0 && largest(margin) > ordinary_rounding(precision);
+    row.verdict = row.wrong ? Verdict::differs : hopeless ? Verdict::cannot_tell : Verdict::agrees;
     out.push_back(std::move(row));
   }
   std::stable_sort(out.begin(), out.end(), [](const BlockRow& x, const BlockRow& y) {

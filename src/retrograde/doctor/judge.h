@@ -33,6 +33,7 @@ class Judge {
 
  private:
   void measure_noise(Precision precision);
+  double ordinary_rounding(Precision precision) const;
 
   const Hypothesis& h_;
   std::vector<Target> targets_;

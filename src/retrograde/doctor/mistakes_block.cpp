@@ -97,6 +97,9 @@ void add_rights(const Problem& problem, const Piece& piece, const Product& right
                  p.right = Var::c;
                  p.shift = s;
                });
+    if (right.right == Var::rh)
+      to.add("state-index-shifted", "it uses r * h[t], where r * h[t-1] is due", "use h[t-1]", 0.02,
+             [](Product& p) { p.right = Var::rs; });
     if (problem.net.cell == Cell::gru && piece.gate == 2) {
       to.add("reset-gate-before-or-after", "it uses h[t-1] alone, without the reset gate",
              "dU_n = dz_n' (r * h[t-1])", 0.02, [](Product& p) {
@@ -236,6 +239,11 @@ std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& wo
   const bool head = piece.kind == Kind::V || piece.kind == Kind::c;
   if (!head) add_lefts(problem, right, to);
   add_tokens(problem, piece, to);
+  if (piece.kind == Kind::V)
+    for (int other = 0; other < piece.layer; ++other)
+      to.add("layer-input-wrong",
+             fmt::format("it uses layer {}'s state, where the top layer's is due", other + 1),
+             "use the top layer's h[t]", 0.03, [other](Product& p) { p.right_layer = other; });
   if (!head) add_other_layers(problem, piece, right, to);
   if (piece.cols > 1 || piece.kind == Kind::W || piece.kind == Kind::U || piece.kind == Kind::V)
     add_rights(problem, piece, right, to);

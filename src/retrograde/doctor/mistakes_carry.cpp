@@ -214,6 +214,36 @@ void add_flow(const Problem& problem, const std::vector<Step>& steps, Adder& to)
   to.add("parenthesis", "dc", "the carried dc is multiplied by o too: a parenthesis closes too late", dc,
          "(dh[t] * (1 - tanh(c[t])**2) + dc_next) * o[t]", 0.06, {entry},
          [](LayerPlan& p) { p.steps[1].terms[1].factors.push_back(p.steps[1].terms[0].factors[0]); });
+  // delta = dc_next g + o (1 - tanh(c)^2) dh g s': the slope multiplies one of the two summands alone.
+  const std::vector<std::vector<std::size_t>> scopes = {{3, 4, 5}, {3}, {4}, {5}};
+  for (const auto& scope : scopes)
+    for (bool carried_bare : {true, false}) {
+      std::vector<int> entries;
+      std::string gates;
+      for (std::size_t s : scope) {
+        entries.push_back(static_cast<int>(100 * s) + 9), entries.push_back(static_cast<int>(100 * s) + 1);
+        gates += gate_name(Cell::lstm, static_cast<int>(steps[s].target) - static_cast<int>(Back::da0));
+      }
+      to.add("parenthesis", fmt::format("the delta of gate{} {}", scope.size() > 1 ? "s" : "", gates),
+             carried_bare
+                 ? "the activation's derivative multiplies only this step's part: the carried dc_next is "
+                   "added bare"
+                 : "the activation's derivative multiplies only the carried dc_next, not this step's part",
+             "(dc_next + dh * o * (1 - tanh(c)**2)) * gate * derivative", "", scope.size() > 1 ? 0.04 : 0.05,
+             entries, [scope, carried_bare](LayerPlan& p) {
+               const Term own = p.steps[1].terms[0];
+               for (std::size_t s : scope) {
+                 Term first = p.steps[s].terms[0], second = first;
+                 first.source = Back::dh;
+                 first.factors.insert(first.factors.end(), own.factors.begin(), own.factors.end());
+                 second.source = Back::cc;
+                 second.shift = 1;
+                 for (Factor& f : (carried_bare ? second : first).factors)
+                   if (f.local_slope && f.var != Var::c) f.fn = Fn::one;
+                 p.steps[s].terms = {first, second};
+               }
+             });
+    }
   // A gate's delta that sees only this step's dh, not what the cell carried.
   for (std::size_t s = 3; s <= 5; ++s)
     to.add("carry-dropped",

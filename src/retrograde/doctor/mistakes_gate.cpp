@@ -97,7 +97,8 @@ void add_factor_mistakes(const Problem& problem, std::size_t l, const std::vecto
         const std::string due = var_text(cell, factor.var, factor.fn, factor.shift);
         for (const Replacement& r : replacements(problem, factor)) {
           Mistake m;
-          m.name = r.name;
+          const bool carry = steps[s].target == Back::cc || steps[s].target == Back::hc;
+          m.name = carry && r.var != factor.var ? "carry-wrong-gate" : r.name;
           m.where = target;
           const std::string has = var_text(cell, r.var, r.fn, r.shift);
           m.sentence = r.fn == Fn::one ? fmt::format("{} lacks the factor {}", target, due)
@@ -201,6 +202,21 @@ void add_permuted_deltas(const Problem& problem, std::size_t l, const std::vecto
   }
 }
 
+// The forward adds a constant 1 to the forget gate; the backward's derivative forgets it.
+void add_forget_bias(const Problem& problem, std::size_t l, Mistakes& to) {
+  if (problem.net.cell != Cell::lstm || !problem.net.forget_plus_one) return;
+  Mistake m;
+  m.name = "forget-bias";
+  m.where = "gate f";
+  m.sentence = "the forget gate's derivative is taken without the 1 that the forward adds";
+  m.fix = "df[t] * f[t] * (1 - f[t]) with f = sigmoid(z_f + 1)";
+  m.layer = static_cast<int>(l);
+  m.weight = 0.03;
+  m.entries = {static_cast<int>(1000 * l + 401)};
+  m.patch = [l](Plan& plan) { plan.layers[l].steps[4].terms[0].factors[1].fn = Fn::slope_without_one; };
+  to.push_back(std::move(m));
+}
+
 void add_gru_variants(const Problem& problem, std::size_t l, Mistakes& to) {
   if (problem.net.cell != Cell::gru) return;
   Problem other = problem;
@@ -274,6 +290,7 @@ void add_gate_mistakes(const Problem& problem, const Words&, Mistakes& to) {
     add_copied_deltas(problem, l, steps, to);
     add_swapped_factors(problem, l, to);
     add_permuted_deltas(problem, l, steps, to);
+    add_forget_bias(problem, l, to);
     add_gru_variants(problem, l, to);
   }
 }

@@ -92,7 +92,7 @@ std::vector<Atom> name_scale(const Problem& problem, double r) {
   auto add = [&](const char* name, std::string sentence, double weight) {
     Atom a;
     a.name = name, a.sentence = std::move(sentence), a.weight = weight;
-    a.fix = fmt::format("multiply by {:.6g}", 1 / r);
+    a.fix = r == 0 ? "add every step's part to it" : fmt::format("multiply by {:.6g}", 1 / r);
     out.push_back(std::move(a));
   };
   if (r == 0) {
@@ -146,6 +146,9 @@ std::vector<Atom> name_scale(const Problem& problem, double r) {
   if (is(-2) || is(-0.5))
     add("sign", "the sign is wrong, and a factor two", 0.05), out.back().also = "factor-two";
   if (out.empty()) add("block-scaled", fmt::format("it is {:.10g} times what it should be", r), 0.1);
+  std::stable_sort(out.begin(), out.end(), [](const Atom& a, const Atom& b) { return a.weight < b.weight; });
+  // Where one reading suffices, two at once are far-fetched.
+  if (out.front().also.empty()) std::erase_if(out, [](const Atom& a) { return !a.also.empty(); });
   return out;
 }
 
@@ -253,7 +256,7 @@ std::vector<Search::Alternative> Search::explain(std::size_t i, const Evaluation
   const Product right = engine_.right_product(t.piece, form);
   accept({}, right, false);
   const bool only_weak = !out.empty() && std::all_of(out.begin(), out.end(), [&](const Alternative& a) {
-    return a.choice.scale != 1 && a.choice.scale != 0 && weak(a.choice.scale);
+    return a.choice.scale == 0 || (a.choice.scale != 1 && weak(a.choice.scale));
   });
   if ((!out.empty() && !only_weak) || depth == 0) return out;
 

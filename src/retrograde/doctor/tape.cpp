@@ -60,7 +60,7 @@ Tape::Tape(const Problem& problem, int index, const Real& input, Rounding* round
   for (int g = 0; g < gates; ++g) make(Var::z0 + g), make(Var::a0 + g), make(Var::wx0 + g);
   if (problem.net.cell == Cell::lstm) make(Var::c), make(Var::m);
   if (problem.net.cell == Cell::gru) {
-    make(Var::p), make(Var::rh);
+    make(Var::p), make(Var::rh), make(Var::rs);
     make(Var::hn);
   }
   std::copy(input.begin(), input.end(), put(Var::x, 0));
@@ -137,6 +137,8 @@ void Tape::run_step(const Problem& problem, const Layer& layer, int t) {
     }
     if (rounding_)
       for (int k = 0; k < n; ++k) hn[k] += (std::abs(before[k]) + std::abs(cand[k])) * (*rounding_)();
+    double* rs = put(Var::rs, t);
+    for (int k = 0; k < n; ++k) rs[k] = r[k] * h[k];
     disturb(h, n, rounding_);
   }
 }
@@ -192,6 +194,9 @@ const double* Tape::factor(Var v, Fn fn, Activation f, int t) const {
           break;
         case Fn::value_slope:
           r = s * slope(f, s);
+          break;
+        case Fn::slope_without_one:
+          r = slope(f, s - 1);
           break;
         case Fn::count:
           break;

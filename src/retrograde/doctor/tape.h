@@ -29,6 +29,7 @@ enum class Var : unsigned char {
   m,   // f(c)
   p,   // GRU, reset after: U_n h + c_n
   rh,  // GRU, reset before: r * h_{t-1}
+  rs,  // GRU: r * h_t, which a wrong index makes of it
   hn,  // GRU: derivative of h' by the update gate: h_{t-1} - n, or n - h_{t-1}
   wx0,
   wx1,
@@ -40,20 +41,21 @@ inline Var operator+(Var v, int k) { return static_cast<Var>(static_cast<int>(v)
 
 // What a factor makes of a recorded quantity.
 enum class Fn : unsigned char {
-  one,             // the factor is left out
-  value,           // v
-  complement,      // 1 - v
-  slope,           // f'(v), right when v is the pre-activation
-  slope_at_state,  // f'(f(v))
-  slope_of_value,  // the formula for a = f(z), given v itself: 1 - v^2, v (1 - v)
-  activation,      // f(v)
-  slope_squared,   // f'(v)^2
-  slope_tanh,      // tanh's slope where a sigmoid stands: 1 - f(v)^2
-  slope_sigmoid,   // the sigmoid's slope where a tanh stands: f(v) (1 - f(v))
-  one_minus,       // 1 - f(v)
-  negative_slope,  // -f'(v)
-  square,          // v^2
-  value_slope,     // v * f'(v)
+  one,                // the factor is left out
+  value,              // v
+  complement,         // 1 - v
+  slope,              // f'(v), right when v is the pre-activation
+  slope_at_state,     // f'(f(v))
+  slope_of_value,     // the formula for a = f(z), given v itself: 1 - v^2, v (1 - v)
+  activation,         // f(v)
+  slope_squared,      // f'(v)^2
+  slope_tanh,         // tanh's slope where a sigmoid stands: 1 - f(v)^2
+  slope_sigmoid,      // the sigmoid's slope where a tanh stands: f(v) (1 - f(v))
+  one_minus,          // 1 - f(v)
+  negative_slope,     // -f'(v)
+  square,             // v^2
+  value_slope,        // v * f'(v)
+  slope_without_one,  // f'(v - 1): a constant 1 of the forget gate left out
   count
 };
 
