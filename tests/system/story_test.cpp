@@ -1,0 +1,39 @@
+// The story of examples/story, whole: both of its faults are named, from the arrays alone.
+#include <gmock/gmock.h>
+
+#include "system/program.h"
+
+namespace retrograde::system_test {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string kStory = std::string(RETROGRADE_SOURCE_DIR) + "/examples/story/";
+
+TEST(Story, TheDoctorNamesTheDerivativeTakenAtTheState) {
+  const Outcome outcome = retrograde({"doctor", kStory + "every_step.npz"});
+  EXPECT_EQ(outcome.exit, 3);
+  EXPECT_THAT(outcome.out, HasSubstr("derivative-at-state (certain)"));
+  EXPECT_THAT(outcome.out, HasSubstr("the carry"));
+}
+
+TEST(Story, ItsFilesAreWhatItsCodeWrites) {
+  if (std::system("python3 -c 'import numpy' 2>/dev/null") != 0)
+    GTEST_SKIP() << "python3 with numpy is not here: whether the story's files match its code was NOT tested";
+  const Folder folder;
+  const std::string script =
+      "import sys, numpy as np; sys.path.insert(0, sys.argv[1]); import make_cases as m; "
+      "sys.dont_write_bytecode = True\n"
+      "for name, every in (('every_step', True), ('one_output', False)):\n"
+      "    m.write(f'{sys.argv[2]}/{name}.npz', every)\n"
+      "    a, b = np.load(f'{sys.argv[1]}/{name}.npz'), np.load(f'{sys.argv[2]}/{name}.npz')\n"
+      "    assert sorted(a) == sorted(b)\n"
+      "    for k in a: np.testing.assert_allclose(a[k], b[k], rtol=1e-12, atol=1e-14)\n";
+  const std::string file = folder.write("compare.py", script);
+  EXPECT_EQ(std::system(
+                ("PYTHONDONTWRITEBYTECODE=1 python3 " + file + " " + kStory + " " + (folder / ".")).c_str()),
+            0);
+}
+
+}  // namespace
+}  // namespace retrograde::system_test
