@@ -125,7 +125,8 @@ Words with_configuration(Words arguments) {
   const auto run = take(arguments, "--resume", false);
   if (arguments.empty() || (!file && !run)) return arguments;
   Words added;
-  for (const auto& [key, value] : read_configuration(file ? *file : *run + "/config.json").items())
+  const Json configuration = read_configuration(file ? *file : *run + "/config.json");
+  for (const auto& [key, value] : configuration.items())
     if (!gives(arguments, "--" + key))
       for (std::string& option : words_of(key, value)) added.push_back(std::move(option));
   arguments.insert(arguments.begin() + 1, added.begin(), added.end());
@@ -142,7 +143,8 @@ void set_up(CLI::App& app) {
 
 std::string nearest(const std::string& word, const std::vector<std::string>& names) {
   std::string best;
-  std::size_t least = std::max<std::size_t>(1, word.size() / 3) + 1;
+  std::size_t least =
+      std::max<std::size_t>(word.size() < 4 ? 1 : 2, word.size() / 3) + 1;  // swapped letters are 2
   for (const std::string& name : names) {
     const std::size_t distance = edit_distance(word, name);
     if (distance < least) {

@@ -9,6 +9,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "retrograde/base/error.h"
+#include "retrograde/io/model.h"
 
 namespace retrograde::cli {
 namespace {
@@ -29,7 +30,8 @@ Exit report(Exit code, std::string_view message) {
 Exit run(std::vector<std::string> arguments) {
   CLI::App app(kAbout, "retrograde");
   set_up(app);
-  const std::vector<Command> commands{add_train(app), add_check(app), add_doctor(app)};
+  const std::vector<Command> commands{add_train(app),   add_eval(app),  add_predict(app), add_sample(app),
+                                      add_inspect(app), add_check(app), add_doctor(app)};
   try {
     parse(app, std::move(arguments));
     for (const Command& command : commands)
@@ -37,6 +39,8 @@ Exit run(std::vector<std::string> arguments) {
     return Exit::usage;
   } catch (const CLI::Success& help_or_version) {
     return app.exit(help_or_version) == 0 ? Exit::fine : Exit::failure;
+  } catch (const SelfTestError& e) {
+    return report(Exit::check_failed, e.what());
   } catch (const UsageError& e) {
     return report(Exit::usage, e.what());
   } catch (const DataError& e) {

@@ -47,6 +47,7 @@ Plan plan_of(const TrainArguments& a) {
   plan.task = open_task(a.data, a.loop.seed);
   plan.config = config_for(plan.task, a.model, a.loop.seed);
   plan.loss = loss_for(plan.task, a.loop.loss);
+  plan.task.preprocess["loss"] = plan.loss.name();
   plan.bptt = bptt_for(plan.task, a.loop.bptt);
   plan.batches = training_batches(plan.task, plan.bptt, a.loop.batch);
   if (plan.task.valid) plan.valid = reading_batches(plan.task, plan.task.valid);
