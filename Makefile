@@ -11,15 +11,17 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-long test-clang sanitize checks bench lint format install clean
+.PHONY: build demo test test-cpp test-python test-long test-clang sanitize checks venv bench lint format install clean
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
 BUILD_NEEDS := c++:g++ cmake:cmake ninja:ninja-build libfmt-dev nlohmann-json3-dev zlib1g-dev libcli11-dev
-TEST_NEEDS := $(BUILD_NEEDS) libgtest-dev libgmock-dev python3:python3
+TEST_NEEDS := $(BUILD_NEEDS) ccache:ccache libgtest-dev libgmock-dev python3:python3 python3-venv python3-dev
+VENV := build/venv
 
-# A compiler cache is used where there is one; relative paths let two clones share it.
-export CMAKE_CXX_COMPILER_LAUNCHER := $(shell command -v ccache)
+# The compiler's cache, where there is one, serves the package's build what the tests' build has compiled. Relative
+# paths let two clones share it.
+export CMAKE_CXX_COMPILER_LAUNCHER = $(shell command -v ccache)
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 export CTEST_PARALLEL_LEVEL := $(JOBS)
@@ -32,12 +34,23 @@ build:
 demo: build
 	build/release/retrograde demo
 
-test: checks
+test: checks test-cpp test-python
+
+test-cpp:
+	@tools/packages.sh $(TEST_NEEDS)
 	cmake --preset release -DRETROGRADE_BUILD_TESTS=ON -DRETROGRADE_BUILD_EXAMPLES=ON
 	cmake --build --preset release
 	ctest --preset release -LE long
 
-test-long: test
+venv:
+	@tools/packages.sh $(TEST_NEEDS)
+	@test -x $(VENV)/bin/pip || python3 -m venv $(VENV)
+
+test-python: venv
+	$(VENV)/bin/pip install -q '.[test]' -C build-dir=build/wheel
+	$(VENV)/bin/pytest
+
+test-long: test-cpp
 	ctest --preset release -L long
 
 test-clang:
@@ -69,6 +82,10 @@ lint:
 	@tools/packages.sh $(TEST_NEEDS) clang-tidy-14:clang-tidy-14
 	cmake --preset release -DRETROGRADE_BUILD_TESTS=ON -DRETROGRADE_BUILD_EXAMPLES=ON
 	git ls-files 'src/*.cpp' 'cli/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy-14 -p build/release --quiet
+	$(MAKE) venv
+	$(VENV)/bin/pip install -q ruff mypy '.[test]' -C build-dir=build/wheel
+	$(VENV)/bin/ruff check python tools
+	$(VENV)/bin/mypy
 
 bench:
 	@tools/packages.sh $(BUILD_NEEDS) libbenchmark-dev
