@@ -105,7 +105,8 @@ TEST_F(Doctor, HintsSayWhatNamesDoNot) {
 TEST_F(Doctor, TextsInTheFileAreHints) {
   Npz content = small_case(Fault::none);
   content.texts = {{"activation", "relu"}};
-  EXPECT_EQ(retrograde({"doctor", stored(content), "--seconds", "0.5"}).exit, 5) << "a tanh network that is said to be relu";
+  EXPECT_EQ(retrograde({"doctor", stored(content), "--seconds", "0.5"}).exit, 5)
+      << "a tanh network that is said to be relu";
 }
 
 TEST_F(Doctor, WrongHintsAreUsageErrors) {
