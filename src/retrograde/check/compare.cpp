@@ -70,7 +70,7 @@ std::string explain(const BlockResult& r, const Entry* doubtful, const Block& bl
     if (std::isnan(e.truth.value)) return fmt::format("no finite derivative at {}", where(e));
     if (e.truth.kink)
       return fmt::format("at {} the finite difference is unreliable here (kink within the step)", where(e));
-    if (r.scale <= e.certain)
+    if (r.scale <= e.certain * e.step)
       return fmt::format("the gradient cannot be told from zero ({:.1e} at most): nothing was tested",
                          e.certain);
     return fmt::format(
@@ -106,7 +106,7 @@ double epsilon(Precision precision) {
 
 double BlockResult::relative_gap() const {
   if (worst.gap == 0) return 0;
-  return worst.gap / scale;
+  return worst.gap * worst.step / scale;
 }
 
 BlockResult compare_block(const Block& block, std::vector<Entry>& entries, Precision claim,
@@ -116,18 +116,18 @@ BlockResult compare_block(const Block& block, std::vector<Entry>& entries, Preci
   r.entries = block.size();
   r.checked = entries.size();
   for (const auto& e : entries)
-    if (std::isfinite(e.truth.value)) r.scale = std::max(r.scale, std::abs(e.truth.value));
+    if (std::isfinite(e.truth.value)) r.scale = std::max(r.scale, std::abs(e.truth.value) * e.step);
 
   const Entry* doubtful = nullptr;
   double dot = 0, claimed_norm = 0, true_norm = 0, worst = -kInfinity;
   const double unit = r.scale > 0 ? r.scale : 1;  // the squares of 1e-200 must not vanish
   for (auto& e : entries) {
-    judge(e, claim, r.scale, gradient_scale);
+    judge(e, claim, r.scale / e.step, gradient_scale / e.step);
     r.bad += e.verdict == Verdict::differs;
     r.not_finite += !std::isfinite(e.claimed);
     r.unresolved += e.verdict == Verdict::cannot_tell;
     r.kinks += e.truth.kink;
-    if (e.verdict == Verdict::cannot_tell && !harmless(e, r.scale) &&
+    if (e.verdict == Verdict::cannot_tell && !harmless(e, r.scale / e.step) &&
         (doubtful == nullptr || !(e.certain <= doubtful->certain)))
       doubtful = &e;
     if (badness(e) > worst) {
@@ -135,9 +135,10 @@ BlockResult compare_block(const Block& block, std::vector<Entry>& entries, Preci
       r.worst = e;
     }
     if (std::isnan(e.truth.value)) continue;
-    dot += e.claimed / unit * (e.truth.value / unit);
-    claimed_norm = std::hypot(claimed_norm, e.claimed / unit);
-    true_norm = std::hypot(true_norm, e.truth.value / unit);
+    const double claimed = e.claimed * e.step / unit, truth = e.truth.value * e.step / unit;
+    dot += claimed * truth;
+    claimed_norm = std::hypot(claimed_norm, claimed);
+    true_norm = std::hypot(true_norm, truth);
   }
   r.cosine = dot / (claimed_norm * true_norm);
   r.norm_ratio = claimed_norm / true_norm;

@@ -57,6 +57,7 @@ struct Entry {
   std::size_t index = 0;  // in its block; the number of the direction in `directional` mode
   double claimed = 0;
   Derivative truth;
+  double step = 1;  // the size of its parameter: gaps of unlike parameters are compared by what they move f
   // Rounding error of the claim, absolute, where the caller knows it (from its own float32 against float64,
   // or the terms of a sum); NaN: from the tolerances above.
   double claim_noise = std::numeric_limits<double>::quiet_NaN();
@@ -79,7 +80,7 @@ struct BlockResult {
   std::size_t kinks = 0;       // entries whose finite difference has a kink within the step
   Entry worst;                 // the largest gap over allowed
   std::string worst_at;        // its index in words
-  double scale = 0;            // largest |true|
+  double scale = 0;            // largest |true| x step
   double cosine = 0;           // between claimed and true, over what was compared; NaN if either is zero
   double norm_ratio = 0;       // |claimed| / |true|
   std::string note;            // why it cannot tell, or what the verdict leaves open
@@ -88,8 +89,8 @@ struct BlockResult {
   double relative_gap() const;
 };
 
-// `gradient_scale`: the size of the whole gradient in this block's units. A gap of the claim's rounding at
-// that size is not called a difference and not called agreement. `directions`: the entries are directional
+// `gradient_scale`: the largest |true| x step of the whole gradient. A gap of the claim's rounding at that
+// size is not called a difference and not called agreement. `directions`: the entries are directional
 // derivatives of the block, not its entries.
 BlockResult compare_block(const Block& block, std::vector<Entry>& entries, Precision claim,
                           double gradient_scale = 0, bool directions = false);

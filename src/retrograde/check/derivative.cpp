@@ -208,7 +208,7 @@ void grow(Line& line, double h, Window& best) {
   const auto drowned = [](const Window& w) {
     return w.jump == 0 && w.noise > 1e-7 * std::abs(w.value) && w.noise > 0.5 * w.error;
   };
-  for (int i = 0; i < 8 && drowned(best); ++i) {
+  for (int i = 0; i < 24 && drowned(best); ++i) {
     h *= 32;
     const auto next = window(line, h);
     if (!next || !drowned(*next) || (next->flat && !best.flat)) return;

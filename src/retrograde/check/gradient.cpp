@@ -22,6 +22,13 @@ struct Probe {
   double order;  // position in its block's list, in [0, 1): sorting by it interleaves the blocks
 };
 
+// A first step for a parameter: as large as its block's parameters are, unless its own size is nothing like
+// theirs.
+double moderate_step(double x, double scale) {
+  const double size = std::abs(x);
+  return size > 0 && size < 1e-4 * scale ? size : scale;
+}
+
 class Check {
  public:
   Check(const Objective& f, std::span<const double> theta, std::span<const double> claimed,
@@ -36,6 +43,7 @@ class Check {
   void prepare_oracle();
   void cross_check();
   bool measure_all();
+  std::vector<double> random_direction(std::size_t block, Random& random) const;
   Direction direction(const Probe& probe);
   Derivative measure(const Probe& probe, int draws);
   Derivative differences(Direction v, double scale);
@@ -55,14 +63,13 @@ class Check {
   CheckOptions options_;
   CheckReport report_;
   std::vector<std::size_t> offsets_;
-  std::vector<double> scales_;     // of each block's parameters
-  std::vector<double> moves_;      // [n] a moderate step for each parameter
+  std::vector<double> steps_;      // [n] a moderate step for each parameter
   std::vector<double> direction_;  // the values of the current direction
   std::vector<Probe> probes_;
   std::vector<std::vector<Entry>> entries_;
-  std::vector<double> gradient_scales_;  // the whole gradient's size in each block's units
-  double value_ = 0;                     // f(theta)
-  bool complex_ = false;                 // the oracle
+  double value_ = 0;      // f(theta)
+  double whole_ = 0;      // the largest |gradient| x step
+  bool complex_ = false;  // the oracle
   bool directional_ = false;
   FunctionNoise noise_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -93,7 +100,7 @@ Check::Check(const Objective& f, std::span<const double> theta, std::span<const 
     };
   complex_ = static_cast<bool>(f.complex);
 
-  moves_.resize(theta.size());
+  steps_.resize(theta.size());
   std::size_t offset = 0;
   for (const auto& block : blocks) {
     double squares = 0, largest = 0;
@@ -103,9 +110,8 @@ Check::Check(const Objective& f, std::span<const double> theta, std::span<const 
     for (const double x : values)
       if (std::isfinite(x) && largest > 0) squares += x / largest * (x / largest);
     const double scale = largest > 0 ? largest * std::sqrt(squares / static_cast<double>(block.size())) : 1;
-    for (std::size_t i = 0; i < block.size(); ++i) moves_[offset + i] = std::max(scale, std::abs(values[i]));
+    for (std::size_t i = 0; i < block.size(); ++i) steps_[offset + i] = moderate_step(values[i], scale);
     offsets_.push_back(offset);
-    scales_.push_back(scale);
     offset += block.size();
   }
   report_.entries = theta.size();
@@ -173,16 +179,21 @@ CheckCost Check::predict() {
   return cost;
 }
 
+// Sign and size at random: errors of one size that cancel for +-1 do not cancel here.
+std::vector<double> Check::random_direction(std::size_t block, Random& random) const {
+  std::vector<double> v(options_.blocks[block].size());
+  for (std::size_t i = 0; i < v.size(); ++i)
+    v[i] = steps_[offsets_[block] + i] * random.uniform(0.5, 1) * (random.uniform() < 0.5 ? -1 : 1);
+  return v;
+}
+
 Direction Check::direction(const Probe& probe) {
   if (!directional_) {
     direction_ = {1.0};
     return {offsets_[probe.block] + probe.index, direction_};
   }
-  // Sign and size at random: errors of one size that cancel for +-1 do not cancel here.
   Random random(options_.seed ^ (0x9e3779b97f4a7c15u * (probe.block + 1)) ^ (probe.index << 32));
-  direction_.resize(options_.blocks[probe.block].size());
-  for (double& v : direction_)
-    v = scales_[probe.block] * random.uniform(0.5, 1) * (random.uniform() < 0.5 ? -1 : 1);
+  direction_ = random_direction(probe.block, random);
   return {offsets_[probe.block], direction_};
 }
 
@@ -193,7 +204,7 @@ Derivative Check::differences(Direction v, double scale) {
 Derivative Check::measure(const Probe& probe, int draws) {
   const auto v = direction(probe);
   if (complex_) return complex_step(f_.complex, theta_, v, random_, draws);
-  return differences(v, directional_ ? 1 : moves_[v.offset]);
+  return differences(v, directional_ ? 1 : steps_[v.offset]);
 }
 
 Entry Check::entry(const Probe& probe) {
@@ -203,6 +214,7 @@ Entry Check::entry(const Probe& probe) {
   const auto v = direction(probe);
   if (!directional_) {
     e.claimed = claimed_[v.offset];
+    e.step = steps_[v.offset];
     if (!options_.claim_noise.empty()) e.claim_noise = options_.claim_noise[v.offset];
     return e;
   }
@@ -223,8 +235,7 @@ Entry Check::entry(const Probe& probe) {
 // little as a detached gradient does; a difference along a random direction of each block does see it.
 void Check::cross_check() {
   for (std::size_t b = 0; b < options_.blocks.size(); ++b) {
-    std::vector<double> values(options_.blocks[b].size());
-    for (double& v : values) v = scales_[b] * random_.uniform(0.5, 1) * (random_.uniform() < 0.5 ? -1 : 1);
+    const auto values = random_direction(b, random_);
     const Direction v{offsets_[b], values};
     const auto exact = complex_step(f_.complex, theta_, v, random_, 4);
     const auto numeric = differences(v, 1);
@@ -242,7 +253,7 @@ void Check::cross_check() {
 
 void Check::prepare_oracle() {
   if (f_.real) {
-    noise_ = measure_noise(f_.real, theta_, moves_, random_);
+    noise_ = measure_noise(f_.real, theta_, steps_, random_);
     if (!noise_.repeatable)
       report_.notes.push_back(
           fmt::format("f is not repeatable: two calls at theta differ by {:.1e}; fix its random source "
@@ -278,17 +289,14 @@ bool Check::measure_all() {
 void Check::judge() {
   // Largest |gradient| x |parameter|: the part of f that a parameter accounts for; at least what f's own last
   // places are, so that a saturated output, whose gradient is all rounding, is no one's fault.
-  double whole = std::isfinite(value_) ? tolerance::kValue / tolerance::kRounding * std::abs(value_) : 0;
+  whole_ = std::isfinite(value_) ? tolerance::kValue / tolerance::kRounding * std::abs(value_) : 0;
   for (std::size_t b = 0; b < entries_.size(); ++b)
     for (const auto& e : entries_[b])
-      if (std::isfinite(e.truth.value))
-        whole = std::max(whole, std::abs(e.truth.value) * (directional_ ? 1 : scales_[b]));
+      if (std::isfinite(e.truth.value)) whole_ = std::max(whole_, std::abs(e.truth.value) * e.step);
   report_.blocks.clear();
-  gradient_scales_.clear();
   for (std::size_t b = 0; b < entries_.size(); ++b) {
-    gradient_scales_.push_back(whole / (directional_ ? 1 : scales_[b]));
     report_.blocks.push_back(
-        compare_block(options_.blocks[b], entries_[b], report_.claim, gradient_scales_[b], directional_));
+        compare_block(options_.blocks[b], entries_[b], report_.claim, whole_, directional_));
     if (entries_[b].empty()) report_.blocks.back().note = "not reached";
   }
 }
@@ -298,7 +306,7 @@ void Check::judge() {
 void Check::confirm(Probe probe, Entry& e) {
   auto truth = measure(probe, kSecondDraws);
   const auto v = direction(probe);
-  const double scale = directional_ ? 1 : moves_[v.offset];
+  const double scale = directional_ ? 1 : steps_[v.offset];
   if (!complex_) truth.error = std::max(truth.error, e.truth.error);
   if (f_.real) {
     const auto other = differences(v, complex_ ? scale : 0.37 * scale);
@@ -332,10 +340,10 @@ bool Check::second_look(std::size_t block) {
             [](const Entry* a, const Entry* b) { return a->gap / a->allowed > b->gap / b->allowed; });
   for (std::size_t i = 0; i < suspects.size(); ++i) {
     if (i >= kSecondLooks && i % kSecondLooks == 0) {
-      const bool confirmed = compare_block(options_.blocks[block], entries_[block], report_.claim,
-                                           gradient_scales_[block], directional_)
-                                     .verdict == Verdict::differs &&
-                             suspects[0]->verdict == Verdict::differs;
+      const bool confirmed =
+          compare_block(options_.blocks[block], entries_[block], report_.claim, whole_, directional_)
+                  .verdict == Verdict::differs &&
+          suspects[0]->verdict == Verdict::differs;
       if (confirmed) break;
     }
     confirm({block, suspects[i]->index, 0}, *suspects[i]);
@@ -372,10 +380,11 @@ void Check::localise(std::size_t b) {
   std::vector<Entry> found(1);
   found[0].index = from;
   found[0].claimed = claimed[from];
+  found[0].step = steps_[offsets_[b] + from];
   found[0].truth = measured(from, to);
   found[0].truth.value /= values[from];
   found[0].truth.error /= std::abs(values[from]);
-  const auto entry = compare_block(block, found, report_.claim, gradient_scales_[b] / scales_[b]);
+  const auto entry = compare_block(block, found, report_.claim, whole_);
   result.worst = entry.worst;
   result.worst_at = entry.worst_at;
   if (result.note.empty())
@@ -386,25 +395,24 @@ void Check::state_power() {
   if (report_.mode == CheckMode::full) return;
   if (directional_) {
     double seen = 0;
-    for (std::size_t b = 0; b < entries_.size(); ++b)
-      for (const auto& e : entries_[b]) seen = std::max(seen, 4 * e.allowed / scales_[b]);
+    for (const auto& block : entries_)
+      for (const auto& e : block) seen = std::max(seen, 4 * e.allowed / whole_);
     report_.power = fmt::format(
-        "an error of a block is missed with probability {:.0e} at most, if it reaches {:.1e} in one entry",
+        "an error of a block is missed with probability {:.0e} at most, if in one entry it reaches {:.1e} of "
+        "the "
+        "largest gradient times its parameter's size",
         options_.miss, seen);
     return;
   }
-  std::size_t least = options_.entries;
-  bool all = true;
-  for (const auto& block : options_.blocks) {
-    const std::size_t stratum = block.size() / block.strata();
-    all = all && stratum <= options_.entries;
-  }
+  const bool all = std::all_of(options_.blocks.begin(), options_.blocks.end(), [&](const Block& block) {
+    return block.size() / block.strata() <= options_.entries;
+  });
   if (all) return;
   report_.power = fmt::format(
       "{} entries of each block and gate: a fault in {:.2g} % of them is missed with probability 5 %, in one "
-      "entry alone "
-      "it is likely missed",
-      least, 100 * (1 - std::pow(0.05, 1 / static_cast<double>(least))));
+      "entry "
+      "alone it is likely missed",
+      options_.entries, 100 * (1 - std::pow(0.05, 1 / static_cast<double>(options_.entries))));
 }
 
 void Check::sum_up() {
