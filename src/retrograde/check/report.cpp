@@ -51,9 +51,14 @@ std::string CheckReport::line() const {
   const auto& first = blocks.front();
   if (verdict == Verdict::agrees) {
     double worst = 0;
-    for (const auto& b : blocks) worst = std::max(worst, b.scale > 0 ? b.relative_gap() : 0);
-    return fmt::format("gradient agrees with {}: worst {:.1e} of {} ({:.1f} s)", oracle, worst, extent(*this),
-                       seconds);
+    std::size_t unresolved = 0;
+    for (const auto& b : blocks) {
+      worst = std::max(worst, b.scale > 0 ? b.relative_gap() : 0);
+      unresolved += b.unresolved;
+    }
+    return fmt::format("gradient agrees with {}: worst {:.1e} of {}{} ({:.1f} s)", oracle, worst,
+                       extent(*this),
+                       unresolved ? fmt::format(", {} too small to tell", grouped(unresolved)) : "", seconds);
   }
   if (verdict == Verdict::cannot_tell) {
     const std::string why = first.verdict == Verdict::cannot_tell && !first.note.empty()
