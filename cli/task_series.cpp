@@ -60,8 +60,7 @@ std::string describe_rows(const std::string& path, const CsvTable& csv) {
   return text;
 }
 
-CsvTable open_rows(const DataArguments& a, const std::vector<std::string>& numbers,
-                   const std::vector<std::string>& classes) {
+CsvTable open_rows(const DataArguments& a, const std::vector<std::string>& numbers) {
   if (a.path.ends_with(".npy")) {
     CsvTable result;
     result.table = open_npy_table(NpyReader(a.path));
@@ -70,7 +69,7 @@ CsvTable open_rows(const DataArguments& a, const std::vector<std::string>& numbe
   }
   CsvTableOptions options = csv_options(a);
   options.numbers = numbers;
-  options.classes = classes;
+  options.required = a.targets;
   return open_csv_table(open_source(a.path), options);
 }
 
@@ -153,7 +152,7 @@ Task open_forecast(const Opening& o) {
       for (const std::string& target : targets)
         if (std::ranges::find(wanted, target) == wanted.end()) wanted.push_back(target);
   }
-  CsvTable csv = open_rows(a, wanted, {});
+  CsvTable csv = open_rows(a, wanted);
   const std::shared_ptr<const Table> table = std::move(csv.table);
   if (targets.empty() && table->width() > 1 && !a.path.ends_with(".npy"))
     throw UsageError("{} has {} columns of numbers: {}.\n       Say with --target which to forecast", a.path,

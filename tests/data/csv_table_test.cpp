@@ -59,6 +59,15 @@ TEST_F(CsvTables, ACellThatIsNoNumberIsNamedWithItsPlaceCountAndRemedy) {
               HasSubstr("Write 3.5"));
 }
 
+TEST_F(CsvTables, ARequiredColumnThatHoldsNoNumbersIsTheError) {
+  const std::string text = "month,load\nJan,1\nFeb,2\n";
+  EXPECT_THAT(open(text, {.required = {"load"}}).table->columns(), ElementsAre("load"));
+  EXPECT_THAT(message_of<DataError>([&] { open(text, {.required = {"month"}}); }),
+              HasSubstr("power.csv:2:1: \"Jan\" is not a number (column \"month\")"));
+  EXPECT_THAT(message_of<UsageError>([&] { open(text, {.required = {"lode"}}); }), HasSubstr("month, load"));
+  EXPECT_THROW(open(text, {.required = {"load"}, .ignored = {"load"}}), UsageError);
+}
+
 TEST_F(CsvTables, GapsAreFilledForwardOrDroppedAndCounted) {
   const std::string text = "a,b\n1,2\n,3\nn/a,\n4,5\n";
   const auto filled = open(text, {.na = {"", "n/a"}, .fill = Fill::forward});

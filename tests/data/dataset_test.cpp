@@ -52,7 +52,7 @@ TEST(Split, TheTailOfEverySequenceIsForValidationAndWarmsUpOnWhatCameBefore) {
   EXPECT_THAT(read_piece(*split.valid, 0, 7, 1).weights, ElementsAre(1));
   EXPECT_THROW(split_tail(numbered({100}), 0, 0), UsageError);
   EXPECT_THROW(split_tail(numbered({100}), 1, 0), UsageError);
-  EXPECT_THAT(message_of<UsageError>([] { split_tail(numbered({2}), 0.1, 0); }), HasSubstr("validation"));
+  EXPECT_THAT(message_of<DataError>([] { split_tail(numbered({2}), 0.1, 0); }), HasSubstr("validation"));
 }
 
 TEST(Split, WholeSequencesAreDrawnOnceEachAndTheSameSeedDrawsTheSame) {

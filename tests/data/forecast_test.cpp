@@ -40,7 +40,8 @@ TEST(Forecast, SeriesAreNeverReadAcrossTheirEnds) {
   EXPECT_EQ(data.series(1).name, "q");
   EXPECT_EQ(read_piece(data, 0, 5, 1).values[0], 7);
   EXPECT_EQ(read_piece(data, 1, 7, 1).values[0], 19);
-  EXPECT_THROW(Forecast(ramp(20), {{"short", 8, 2}}, {{0}, {0}, 2, identity_scaler(3)}), UsageError);
+  EXPECT_THROW(Forecast(ramp(20), {{"short", 8, 2}}, {{0}, {0}, 2, identity_scaler(3)}), DataError);
+  EXPECT_THROW(fit_scaler(Scaling::standard, *ramp(20), {{"short", 8, 2}}, 0.2, 2), DataError);
   EXPECT_THROW(Forecast(ramp(20), {{"", 0, 20}}, {{3}, {0}, 2, identity_scaler(3)}), UsageError);
   EXPECT_THROW(Forecast(ramp(20), {{"", 0, 20}}, {{0}, {0}, 0, identity_scaler(3)}), UsageError);
 }

@@ -1,6 +1,7 @@
 #include "retrograde/data/csv_rows.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -60,17 +61,24 @@ CsvPlan make_csv_plan(const CsvReader& reader, const CsvTableOptions& options) {
   const auto& columns = reader.columns();
   const auto find = [&](const std::string& name) { return find_column(columns, name, reader.name()); };
   CsvPlan plan;
-  std::vector<bool> taken(columns.size(), false);
+  std::vector<bool> taken(columns.size(), false), required(columns.size(), false);
   for (const auto& name : options.classes)
     plan.classes.push_back(find(name)), taken[plan.classes.back()] = true;
   for (const auto& name : options.ignored) taken[find(name)] = true;
   if (!options.group.empty()) plan.group = find(options.group), taken[*plan.group] = true;
   for (const auto& name : options.numbers) plan.numbers.push_back(find(name));
+  for (const auto& name : options.required) {
+    required[find(name)] = true;
+    if (taken[find(name)]) {
+      throw UsageError("{}: column \"{}\" cannot be a column of numbers and of time, groups or classes too",
+                       reader.name(), name);
+    }
+  }
   if (options.numbers.empty()) {
     const auto numbers = columns_of_numbers(reader, options.na);
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (taken[i]) continue;
-      if (numbers[i] && !columns[i].empty()) {
+      if (required[i] || (numbers[i] && !columns[i].empty())) {
         plan.numbers.push_back(i);
       } else {
         plan.left_out.push_back(columns[i]);
@@ -79,7 +87,9 @@ CsvPlan make_csv_plan(const CsvReader& reader, const CsvTableOptions& options) {
   }
   for (const auto i : plan.numbers) plan.names.push_back(columns[i]);
   for (const auto i : plan.classes) plan.names.push_back(columns[i]);
-  if (plan.names.empty()) throw DataError("{}: no column holds numbers", reader.name());
+  if (plan.names.empty()) {
+    throw DataError("{}: no column holds numbers; there are {}", reader.name(), fmt::join(columns, ", "));
+  }
   return plan;
 }
 

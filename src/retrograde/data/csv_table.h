@@ -27,6 +27,9 @@ struct CsvTableOptions {
   // Columns of numbers, by name or number from 1. None: all whose first cells are numbers and that have a
   // name, in the file's order, without those below.
   std::vector<std::string> numbers{};
+  // Columns that must be among them even if their first cells are no numbers, which is then what the error is
+  // about.
+  std::vector<std::string> required{};
   // Columns of text, each distinct text a class, coded 0, 1, ... in the table as in `classes` below.
   std::vector<std::string> classes{};
   std::string group{};                 // the column that names a row's series; "": the file is one series

@@ -25,8 +25,8 @@ void check_fraction(double fraction) {
 
 void check_split(const std::vector<Part>& train, const std::vector<Part>& valid, double fraction) {
   if (train.empty() || valid.empty()) {
-    throw UsageError("there is too little data: a validation part of {} leaves nothing for {}", fraction,
-                     train.empty() ? "training" : "validation");
+    throw DataError("there is too little data: a validation part of {} leaves nothing for {}", fraction,
+                    train.empty() ? "training" : "validation");
   }
 }
 

@@ -91,7 +91,7 @@ struct Split {
 std::size_t tail_of(std::size_t steps, double fraction);
 
 // The last `fraction` of every sequence's steps is for validation, after up to `lead` steps that warm the
-// state up. A sequence of which either part would be empty is for training alone. UsageError when nothing is
+// state up. A sequence of which either part would be empty is for training alone. DataError when nothing is
 // left for either.
 Split split_tail(std::shared_ptr<const Dataset> whole, double fraction, std::size_t lead);
 

@@ -6,6 +6,20 @@
 #include "retrograde/base/error.h"
 
 namespace retrograde {
+namespace {
+
+std::vector<SeriesRows> long_enough(std::vector<SeriesRows> series, std::size_t horizon) {
+  std::size_t longest = 0;
+  for (const SeriesRows& s : series) longest = std::max(longest, s.count);
+  if (longest <= horizon) {
+    throw DataError("there are too few rows: the longest series has {}, a horizon of {} needs more", longest,
+                    horizon);
+  }
+  std::erase_if(series, [&](const SeriesRows& s) { return s.count <= horizon; });
+  return series;
+}
+
+}  // namespace
 
 Forecast::Forecast(std::shared_ptr<const Table> table, std::vector<SeriesRows> series,
                    ForecastOptions options)
@@ -24,8 +38,7 @@ Forecast::Forecast(std::shared_ptr<const Table> table, std::vector<SeriesRows> s
     throw UsageError("the scaler is of {} columns, the table has {}", options_.scaler.width(),
                      table_->width());
   }
-  std::erase_if(series_, [&](const SeriesRows& s) { return s.count <= options_.horizon; });
-  if (series_.empty()) throw UsageError("no series is longer than the horizon of {} steps", options_.horizon);
+  series_ = long_enough(std::move(series_), options_.horizon);
   layout_.inputs = options_.inputs.size();
   layout_.outputs = options_.targets.size();
 }
@@ -51,8 +64,7 @@ Scaler fit_scaler(Scaling kind, const Table& table, const std::vector<SeriesRows
   constexpr std::size_t kPiece = 4096;
   ScalerFit fit(kind, table.width());
   std::vector<double> rows;
-  for (const SeriesRows& s : series) {
-    if (s.count <= horizon) continue;
+  for (const SeriesRows& s : long_enough(series, horizon)) {
     const std::size_t end = s.first + s.count - tail_of(s.count - horizon, fraction);
     for (std::size_t first = s.first; first < end; first += kPiece) {
       const std::size_t count = std::min(kPiece, end - first);

@@ -20,8 +20,8 @@ struct ForecastOptions {
 
 class Forecast : public Dataset {
  public:
-  // UsageError when the horizon is 0, a column is not there, or no series is longer than the horizon (those
-  // that are shorter are passed over).
+  // UsageError when the horizon is 0 or a column is not there; DataError when no series is longer than the
+  // horizon (those that are shorter are passed over).
   Forecast(std::shared_ptr<const Table> table, std::vector<SeriesRows> series, ForecastOptions options);
 
   const Layout& layout() const override { return layout_; }
