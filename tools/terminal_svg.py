@@ -2,7 +2,12 @@
 """Draws what commands really print on a terminal as an SVG: terminal_svg.py OUT.svg COMMAND...
 
 Every command is run by the shell on a pseudo-terminal, so that it shows what it shows to people. A command may end in
-`# rows A-B` (counted from 1, the rest is elided with a dotted line). Needs pyte (pip install pyte).
+`# rows 1-9 50-56` (counted from 1; what is between is elided with a dotted line). Needs pyte (pip install pyte).
+
+The picture in README.md, made in a folder with a link to examples/ and the program on the PATH:
+  terminal_svg.py terminal.svg \
+    'retrograde train examples/data/monthly-sunspots.csv --target Sunspots --time Month --out run # rows 1-13 34-36 57-60' \
+    'retrograde doctor examples/story/every_step.npz'
 """
 
 import html
@@ -14,7 +19,7 @@ import sys
 
 import pyte
 
-COLUMNS, ROWS = 108, 400
+COLUMNS, ROWS = 120, 400
 WIDTH, HEIGHT, MARGIN = 7.83, 17, 18  # of a character, at a font size of 13
 COLOURS = {"default": "#d8dee9", "red": "#e06c75", "green": "#98c379", "brown": "#e5c07b", "blue": "#61afef",
            "magenta": "#c678dd", "cyan": "#56b6c2", "white": "#ffffff"}
@@ -49,12 +54,14 @@ def session(commands):
         command, _, wanted = command.partition("# rows ")
         yield plain("$ ", "green") + plain(command.strip(), bold=True)
         rows = screen_of(command)
-        first, last = (int(n) for n in wanted.split("-")) if wanted else (1, len(rows))
-        if first > 1:
-            yield plain("  ⋮")
-        yield from rows[first - 1 : last]
-        if last < len(rows):
-            yield plain("  ⋮")
+        at = 0
+        for first, last in re.findall(r"(\d+)-(\d+)", wanted) or [(1, len(rows))]:
+            if int(first) > at + 1:
+                yield plain("    ⋮")
+            at = int(last)
+            yield from rows[int(first) - 1 : at]
+        if at < len(rows):
+            yield plain("    ⋮")
         yield []
 
 
