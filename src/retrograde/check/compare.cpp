@@ -148,6 +148,7 @@ BlockResult compare_block(const Block& block, std::vector<Entry>& entries, Preci
     r.verdict = Verdict::cannot_tell;
   else
     r.verdict = Verdict::agrees;
+  if (r.verdict == Verdict::cannot_tell && doubtful != nullptr) r.worst = *doubtful;
   if (!entries.empty())
     r.worst_at =
         directions ? fmt::format("{}, direction {}", block.name, r.worst.index) : block.entry(r.worst.index);

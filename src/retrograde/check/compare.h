@@ -78,7 +78,7 @@ struct BlockResult {
   std::size_t not_finite = 0;  // of the bad: the claim is NaN or infinite
   std::size_t unresolved = 0;  // cannot tell
   std::size_t kinks = 0;       // entries whose finite difference has a kink within the step
-  Entry worst;                 // the largest gap over allowed
+  Entry worst;                 // the largest gap over allowed; where it cannot tell, the entry that is why
   std::string worst_at;        // its index in words
   double scale = 0;            // largest |true| x step
   double cosine = 0;           // between claimed and true, over what was compared; NaN if either is zero
