@@ -1,10 +1,10 @@
 // y = x Wᵀ + b over rows, its backward and its weights' gradient: the head.
-// Packed: Wᵀ as [k < inputs][padded outputs], W as column panels [column panel][k < outputs][≤ 4 vectors], b.
+// Packed: Wᵀ and W in panels of four column vectors (kernels/pack.h), then b.
 #pragma once
 
 #include <algorithm>
 
-#include "retrograde/kernels/calls.h"
+#include "retrograde/kernels/pack.h"
 #include "retrograde/kernels/product.h"
 
 namespace retrograde {
@@ -16,54 +16,80 @@ struct Affine {
 
   struct Sizes {
     Sizes(std::size_t inputs, std::size_t outputs)
-        : y_stride(round_up(outputs, kWidth)), x_stride(round_up(inputs, kWidth)) {}
-    std::size_t y_stride, x_stride;
+        : forward{inputs, (outputs + kWidth - 1) / kWidth, kWidth},
+          backward{outputs, (inputs + kWidth - 1) / kWidth, kWidth},
+          y_stride(forward.vectors * kWidth) {}
+    ColumnPanels forward, backward;
+    std::size_t y_stride;
   };
 
   static std::size_t packed_size(std::size_t inputs, std::size_t outputs) {
     const Sizes n(inputs, outputs);
-    return inputs * n.y_stride + outputs * n.x_stride + n.y_stride;
+    return n.forward.size() + n.backward.size() + n.y_stride;
+  }
+
+  // f(first row, first column) for all squares of the weight [outputs, inputs].
+  template <class F>
+  static void each_square(std::size_t inputs, std::size_t outputs, F f) {
+    for (std::size_t o = 0; o < outputs; o += kWidth)
+      for (std::size_t k = 0; k < inputs; k += kWidth) f(o, k);
   }
 
   static void pack(std::size_t inputs, std::size_t outputs, const T* weight, const T* bias, T* packed) {
     const Sizes n(inputs, outputs);
-    std::fill_n(packed, packed_size(inputs, outputs), T{});
-    T* const transposed = packed + inputs * n.y_stride;
-    for (std::size_t o = 0; o < outputs; ++o)
-      for (std::size_t k = 0; k < inputs; ++k) {
-        packed[k * n.y_stride + o] = weight[o * inputs + k];
-        transposed[o * n.x_stride + k] = weight[o * inputs + k];
-      }
-    if (bias) std::copy_n(bias, outputs, transposed + outputs * n.x_stride);
+    T* const transposed = packed + n.forward.size();
+    each_square(inputs, outputs, [&](std::size_t o, std::size_t k) {
+      V m[kWidth];
+      load_square(weight + o * inputs + k, inputs, outputs - o, inputs - k, m);
+      for (std::size_t i = 0; i < std::min(kWidth, outputs - o); ++i)
+        store(transposed + n.backward(o + i, k / kWidth), m[i]);
+      transpose<1>(m);
+      for (std::size_t i = 0; i < std::min(kWidth, inputs - k); ++i)
+        store(packed + n.forward(k + i, o / kWidth), m[i]);
+    });
+    T* const packed_bias = transposed + n.backward.size();
+    std::fill_n(packed_bias, n.y_stride, T{});
+    if (bias) std::copy_n(bias, outputs, packed_bias);
   }
 
   static void forward(std::size_t inputs, std::size_t outputs, const T* packed, std::size_t rows, const T* x,
                       std::size_t x_stride, T* y) {
     const Sizes n(inputs, outputs);
-    const T* const bias = packed + inputs * n.y_stride + outputs * n.x_stride;
-    for (std::size_t r = 0; r < rows; ++r) std::copy_n(bias, n.y_stride, y + r * n.y_stride);
-    multiply<Isa, T>(rows, n.y_stride / kWidth, 1, inputs, {x, x_stride}, {packed, n.y_stride}, y,
-                     n.y_stride);
+    multiply_columns<Isa, T>(rows, n.forward.vectors, {1, inputs}, {x, x_stride}, packed, {inputs},
+                             {packed + n.forward.size() + n.backward.size(), 0, 4 * kWidth},
+                             {y, n.y_stride, 4 * kWidth});
   }
 
   static void backward(std::size_t inputs, std::size_t outputs, const T* packed, std::size_t rows,
                        const T* dy, T* dx, std::size_t dx_stride) {
     const Sizes n(inputs, outputs);
-    multiply<Isa, T>(rows, n.x_stride / kWidth, 1, outputs, {dy, n.y_stride},
-                     {packed + inputs * n.y_stride, n.x_stride}, dx, dx_stride);
+    multiply_columns<Isa, T>(rows, n.backward.vectors, {1, outputs}, {dy, n.y_stride},
+                             packed + n.forward.size(), {outputs}, {dx, dx_stride, 4 * kWidth},
+                             {dx, dx_stride, 4 * kWidth});
   }
 
+  // The gradient is made transposed, [inputs][y_stride], from dy as it lies.
   static void weights(std::size_t inputs, std::size_t outputs, std::size_t rows, const T* x,
                       std::size_t x_stride, const T* dy, T* d_weight, T* d_bias, T* scratch) {
     const Sizes n(inputs, outputs);
-    std::fill_n(scratch, inputs * n.y_stride, T{});
-    multiply<Isa, T>(inputs, n.y_stride / kWidth, 1, rows, {x, 1, x_stride}, {dy, n.y_stride}, scratch,
-                     n.y_stride);
-    for (std::size_t k = 0; k < inputs; ++k)
-      for (std::size_t o = 0; o < outputs; ++o) d_weight[o * inputs + k] += scratch[k * n.y_stride + o];
-    if (d_bias)
-      for (std::size_t r = 0; r < rows; ++r)
-        for (std::size_t o = 0; o < outputs; ++o) d_bias[o] += dy[r * n.y_stride + o];
+    std::fill_n(scratch, (inputs + 1) * n.y_stride, T{});
+    const auto add = [&](std::size_t count, LeftOperand<T> a, T* to) {
+      multiply<Isa, T, 1>(count, n.forward.vectors, n.forward.vectors, {1, rows}, a,
+                          {dy, n.y_stride, 0, kWidth}, {to, n.y_stride, kWidth}, {to, n.y_stride, kWidth});
+    };
+    add(inputs, {x, 1, x_stride}, scratch);
+    each_square(inputs, outputs, [&](std::size_t o, std::size_t k) {
+      V m[kWidth];
+      for (std::size_t i = 0; i < kWidth; ++i)
+        m[i] = k + i < inputs ? load<V>(scratch + (k + i) * n.y_stride + o) : V(T(0));
+      transpose<1>(m);
+      add_square(d_weight + o * inputs + k, inputs, outputs - o, inputs - k, m);
+    });
+    if (!d_bias) return;
+    static constexpr T one{1};
+    T* const sum = scratch + inputs * n.y_stride;
+    add(1, {&one, 0, 0}, sum);
+    for (std::size_t o = 0; o < outputs; ++o) d_bias[o] += sum[o];
   }
 
   static constexpr AffineKernels<T> kernels() {

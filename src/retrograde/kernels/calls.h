@@ -3,8 +3,8 @@
 //
 // Rows: sequences are sorted, longest first; the rows of step t are offset[t] .. offset[t+1], one for each
 // sequence that has not ended. Row b of step t continues row b of step t − 1. Buffers of states hold the B
-// start rows first, then all the rows. Units are padded to whole vectors: `stride` = padded H. A row of
-// slots, of tape or of a packed gradient is [panel][slot][lane], a panel being one vector of units.
+// start rows first, then all the rows, `stride` = row_stride(H) apart. A row of slots or of tape is
+// [panel][slot][lane], a panel being one vector of units.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,13 @@
 #include "retrograde/kernels/slots.h"
 
 namespace retrograde {
+
+// Numbers from one row to the next: whole vectors, and off multiples of 512 bytes, which would bring the rows
+// of a column into a few sets of the cache.
+constexpr std::size_t row_stride(std::size_t width, std::size_t lanes, std::size_t bytes) {
+  const std::size_t padded = (width + lanes - 1) / lanes * lanes;
+  return padded * bytes % 512 == 0 ? padded + lanes : padded;
+}
 
 struct LayerShape {
   std::size_t inputs = 0, units = 0;
@@ -30,11 +37,11 @@ struct StepRows {
 
 // Where the parts of packed weights, or of their packed gradient, begin; sizes in elements.
 struct PackedOffsets {
-  std::size_t input = 0;             // [k < inputs][panel][input slot][lane]
-  std::size_t recurrent[2] = {};     // stage: [k < units][panel][slot][lane]
+  std::size_t input = 0;             // [panel][k < inputs][input slot][lane]
+  std::size_t recurrent[2] = {};     // stage: [panel][k < units][slot][lane]
   std::size_t bias = 0;              // [panel][slot][lane]
   std::size_t gradient_size = 0;     // the three above
-  std::size_t input_transposed = 0;  // [column panel][panel][input slot][lane][≤ 4 vectors]
+  std::size_t input_transposed = 0;  // [column panel][panel][input slot][lane][<= 4 vectors]
   std::size_t recurrent_transposed[2] = {};
   std::size_t size = 0;
 };
@@ -112,7 +119,8 @@ struct LevelCall {
   T* delta[2] = {};  // [count][stride]; in: gradient by the states after the step, out: before it
   T* dx = nullptr;   // [count][dx_stride] +=; null: not wanted
   std::size_t dx_stride = 0;
-  T* da_sum = nullptr;  // [rows][panels·slots·lanes] +=
+  std::size_t rows = 0;
+  T* da_sum = nullptr;  // [panel][rows][slot][lane] +=
   T* scratch = nullptr;
 };
 
@@ -125,9 +133,11 @@ struct WeightsCall {
   const T* packed = nullptr;
   LayerInput<T> input;
   LayerTape<T> tape;
-  const T* da = nullptr;  // rows of [first, last) only: [·][panels·slots·lanes]
-  T* dx = nullptr;        // [rows][input.stride] +=; null: not wanted
+  const T* da = nullptr;     // rows of [first, last) only: [panel][row][slot][lane]
+  std::size_t da_panel = 0;  // from panel to panel
+  T* dx = nullptr;           // [rows][input.stride] +=; null: not wanted
   T* gradient = nullptr;
+  T* scratch = nullptr;  // scratch_size
 };
 
 // One cell, one scalar type, one instruction set. `cell` points to the cell.

@@ -1,13 +1,19 @@
-// The one matrix product: c[r, :] += Σ_k a[r, k] b[k, :], for a block of columns that is C vectors wide.
+// The one matrix product: c[r, g, :] = from[r, g, :] + Σ_k a[r, k] b[g][k, :], where a *group* g is a block
+// of C vectors of columns that lie side by side.
 //
 // a is read one number at a time with any strides (so that Aᵀ is as good as A), b and c in whole vectors. k
 // runs over `outer` runs of `inner` consecutive terms, which lets a product skip slots that it does not use.
-// The sum over k is taken in the same order for every row, whatever the block that a row falls into, so a
-// batch equals its rows bit for bit.
+//
+// The sum over k is taken in an order that the width of b alone decides, whatever the tile that a row falls
+// into, so a batch equals its rows bit for bit: in S interleaved sums, the k-th term into sum k mod S, which
+// are added up at the end. A wide b has one; a narrow one has more, or the latency of the additions would
+// rule.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
+#include <utility>
 
 #include "retrograde/kernels/isa.h"
 
@@ -21,7 +27,15 @@ struct LeftOperand {
 template <class T>
 struct RightOperand {
   const T* p;
-  std::size_t k = 0, outer = 0;  // strides; a row of columns is contiguous
+  std::size_t k = 0, outer = 0, group = 0;  // strides
+};
+template <class T>
+struct Rectangle {
+  T* p;
+  std::size_t row = 0, group = 0;  // strides
+};
+struct Terms {
+  std::size_t outer = 1, inner = 0;
 };
 
 namespace detail {
@@ -36,73 +50,150 @@ RETROGRADE_INLINE std::complex<double> multiply_add(std::complex<double> a, std:
           c.imag() + (a.real() * b.imag() + a.imag() * b.real())};
 }
 
-template <class Isa, class T, int R, int C>
-RETROGRADE_INLINE void tile(std::size_t outer, std::size_t inner, LeftOperand<T> a, RightOperand<T> b, T* c,
-                            std::size_t c_row) {
+// R rows by G groups, S sums side by side. A null `from.p`: the sums are added to c itself, last.
+template <class Isa, class T, int R, int G, int C, int S>
+void tile(Terms terms, LeftOperand<T> a, RightOperand<T> b, Rectangle<const T> from, Rectangle<T> c) {
   using V = Vector<Isa, T>;
   constexpr std::size_t lanes = kLanes<V>;
-  V sum[R][C];
-  for (std::size_t r = 0; r < R; ++r)
-    for (std::size_t j = 0; j < C; ++j) sum[r][j] = load<V>(c + r * c_row + j * lanes);
-  for (std::size_t o = 0; o < outer; ++o) {
+  V sum[S][R][G][C];
+  for (std::size_t s = 0; s < S; ++s)
+    for (std::size_t r = 0; r < R; ++r)
+      for (std::size_t g = 0; g < G; ++g)
+        for (std::size_t j = 0; j < C; ++j)
+          sum[s][r][g][j] =
+              s == 0 && from.p ? load<V>(from.p + r * from.row + g * from.group + j * lanes) : V(T(0));
+  const auto add = [&](const T* pa, const T* pb, V(&to)[R][G][C]) __attribute__((always_inline)) {
+    V right[G][C];
+    for (std::size_t g = 0; g < G; ++g)
+      for (std::size_t j = 0; j < C; ++j) right[g][j] = load<V>(pb + g * b.group + j * lanes);
+    for (std::size_t r = 0; r < R; ++r) {
+      const V left(pa[r * a.row]);
+      for (std::size_t g = 0; g < G; ++g)
+        for (std::size_t j = 0; j < C; ++j) to[r][g][j] = multiply_add(left, right[g][j], to[r][g][j]);
+    }
+  };
+  for (std::size_t o = 0; o < terms.outer; ++o) {
     const T* pa = a.p + o * a.outer;
     const T* pb = b.p + o * b.outer;
-    for (std::size_t k = 0; k < inner; ++k, pa += a.k, pb += b.k) {
-      V right[C];
-      for (std::size_t j = 0; j < C; ++j) right[j] = load<V>(pb + j * lanes);
-      for (std::size_t r = 0; r < R; ++r) {
-        const V left(pa[r * a.row]);
-        for (std::size_t j = 0; j < C; ++j) sum[r][j] = multiply_add(left, right[j], sum[r][j]);
-      }
-    }
+    std::size_t k = terms.inner;
+    for (; k >= S; k -= S)
+      for (std::size_t s = 0; s < S; ++s, pa += a.k, pb += b.k) add(pa, pb, sum[s]);
+    if constexpr (S > 1)
+      for (std::size_t s = 0; s + 1 < S; ++s, pa += a.k, pb += b.k)
+        if (s < k) add(pa, pb, sum[s]);
   }
   for (std::size_t r = 0; r < R; ++r)
-    for (std::size_t j = 0; j < C; ++j) store(c + r * c_row + j * lanes, sum[r][j]);
+    for (std::size_t g = 0; g < G; ++g)
+      for (std::size_t j = 0; j < C; ++j) {
+        T* const to = c.p + r * c.row + g * c.group + j * lanes;
+        V total = from.p ? sum[0][r][g][j] : load<V>(to) + sum[0][r][g][j];
+        for (std::size_t s = 1; s < S; ++s) total += sum[s][r][g][j];
+        store(to, total);
+      }
 }
 
-// Rows of a tile of C columns: as many as leave the accumulators, a row of b and a broadcast in registers.
+// Accumulators that leave room for a row of b and a broadcast; measured on GCC 12 and Clang 14.
+template <class Isa>
+inline constexpr int kAccumulators = Isa::kRegisters > 16 ? 24 : 12;
+
 template <class Isa, int C>
-constexpr int tile_rows() {
-  return std::min(12, (Isa::kRegisters - (Isa::kRegisters > 16 ? C + 1 : 2)) / C);
+inline constexpr int kTileRows = std::min(C == 3 ? 8 : 6, kAccumulators<Isa> / C);
+
+// The groups of a tile of so many rows: a power of two.
+template <class Isa, int C>
+constexpr int tile_groups(std::size_t rows) {
+  const int tile_rows = static_cast<int>(std::min<std::size_t>(rows, kTileRows<Isa, C>));
+  int groups = C >= 3 ? 4 : C == 2 ? 4 : 8;
+  while (groups > 1 && groups * C * tile_rows > kAccumulators<Isa>) groups /= 2;
+  return groups;
 }
 
-template <class Isa, class T, int R, int C>
-RETROGRADE_INLINE void tile_tail(std::size_t rows, std::size_t outer, std::size_t inner, LeftOperand<T> a,
-                                 RightOperand<T> b, T* c, std::size_t c_row) {
-  if constexpr (R > 0) {
-    if (rows >= R) {
-      tile<Isa, T, R, C>(outer, inner, a, b, c, c_row);
-      a.p += R * a.row;
-      c += R * c_row;
-      rows -= R;
+template <class T>
+using Tile = void (*)(Terms, LeftOperand<T>, RightOperand<T>, Rectangle<const T>, Rectangle<T>);
+
+// The tile of R rows; null where it would not fit the registers.
+template <class Isa, class T, int G, int C, int S, std::size_t... R>
+constexpr std::array<Tile<T>, sizeof...(R)> tiles(std::index_sequence<R...>) {
+  const auto one = []<std::size_t Rows>(std::integral_constant<std::size_t, Rows>) -> Tile<T> {
+    if constexpr (Rows * G * C * S <= kAccumulators<Isa>)
+      return tile<Isa, T, Rows, G, C, S>;
+    else
+      return nullptr;
+  };
+  return {one(std::integral_constant<std::size_t, R + 1>{})...};
+}
+
+// Rows in blocks as equal as can be, of G groups. Two sums are taken one after the other where they would not
+// fit the registers together; for four the block has fewer rows.
+template <class Isa, class T, int G, int C, int S>
+void multiply_groups(std::size_t rows, Terms terms, LeftOperand<T> a, RightOperand<T> b,
+                     Rectangle<const T> from, Rectangle<T> c) {
+  constexpr std::size_t most =
+      S <= 2 ? kTileRows<Isa, C> : std::clamp(kAccumulators<Isa> / (G * C * S), 1, kTileRows<Isa, C>);
+  static constexpr auto together = tiles<Isa, T, G, C, S>(std::make_index_sequence<most>());
+  static constexpr auto apart = tiles<Isa, T, G, C, 1>(std::make_index_sequence<most>());
+  for (std::size_t blocks = (rows + most - 1) / most; blocks > 0; --blocks) {
+    const std::size_t r = (rows + blocks - 1) / blocks;
+    if (const auto run = together[r - 1]) {
+      run(terms, a, b, from, c);
+    } else {
+      for (std::size_t s = 0; s < std::min<std::size_t>(S, terms.inner); ++s)
+        apart[r - 1]({terms.outer, (terms.inner - s + S - 1) / S}, {a.p + s * a.k, a.row, S * a.k, a.outer},
+                     {b.p + s * b.k, S * b.k, b.outer, b.group}, s == 0 ? from : Rectangle<const T>{nullptr},
+                     c);
     }
-    tile_tail<Isa, T, R / 2, C>(rows, outer, inner, a, b, c, c_row);
+    rows -= r, a.p += r * a.row, c.p += r * c.row;
+    if (from.p) from.p += r * from.row;
   }
 }
 
 }  // namespace detail
 
+// `width`: vectors in a row of the whole matrix b, of which these groups may be a part.
 template <class Isa, class T, int C>
-void multiply_columns(std::size_t rows, std::size_t outer, std::size_t inner, LeftOperand<T> a,
-                      RightOperand<T> b, T* c, std::size_t c_row) {
-  constexpr int R = detail::tile_rows<Isa, C>();
-  constexpr int tail = R > 8 ? 8 : R > 4 ? 4 : R > 2 ? 2 : 1;
-  std::size_t r = 0;
-  for (; r + R <= rows; r += R, a.p += R * a.row, c += R * c_row)
-    detail::tile<Isa, T, R, C>(outer, inner, a, b, c, c_row);
-  detail::tile_tail<Isa, T, tail, C>(rows - r, outer, inner, a, b, c, c_row);
+void multiply(std::size_t rows, std::size_t groups, std::size_t width, Terms terms, LeftOperand<T> a,
+              RightOperand<T> b, Rectangle<const T> from, Rectangle<T> c) {
+  const auto run = [&]<int G, int S>(std::integral_constant<int, G>, std::integral_constant<int, S>) {
+    if constexpr (G * C <= detail::kAccumulators<Isa>)
+      for (; groups >= G; groups -= G, b.p += G * b.group, from.p += G * from.group, c.p += G * c.group)
+        detail::multiply_groups<Isa, T, G, C, S>(rows, terms, a, b, from, c);
+  };
+  const auto with = [&]<int S>(std::integral_constant<int, S> sums) {
+    const int most = detail::tile_groups<Isa, C>(rows);
+    if constexpr (C == 1)
+      if (most >= 8) run(std::integral_constant<int, 8>{}, sums);
+    if (most >= 4) run(std::integral_constant<int, 4>{}, sums);
+    if (most >= 2) run(std::integral_constant<int, 2>{}, sums);
+    run(std::integral_constant<int, 1>{}, sums);
+  };
+  if (terms.inner == 0 || terms.outer == 0 || width > 4)
+    with(std::integral_constant<int, 1>{});
+  else if (width > 2)
+    with(std::integral_constant<int, 2>{});
+  else
+    with(std::integral_constant<int, 4>{});
 }
 
-// The same for any number of column vectors, four at a time.
+// For a b in panels of four column vectors, the last one narrower (kernels/pack.h): its terms are `rows` rows
+// a panel, of which these begin at `first` and go on by `outer`.
+struct ColumnTerms {
+  std::size_t rows, first = 0, outer = 0;
+};
 template <class Isa, class T>
-void multiply(std::size_t rows, std::size_t columns, std::size_t outer, std::size_t inner, LeftOperand<T> a,
-              RightOperand<T> b, T* c, std::size_t c_row) {
+void multiply_columns(std::size_t rows, std::size_t vectors, Terms terms, LeftOperand<T> a, const T* b,
+                      ColumnTerms columns, Rectangle<const T> from, Rectangle<T> c) {
   constexpr std::size_t lanes = kLanes<Vector<Isa, T>>;
-  for (; columns >= 4; columns -= 4, b.p += 4 * lanes, c += 4 * lanes)
-    multiply_columns<Isa, T, 4>(rows, outer, inner, a, b, c, c_row);
-  if (columns == 3) multiply_columns<Isa, T, 3>(rows, outer, inner, a, b, c, c_row);
-  if (columns == 2) multiply_columns<Isa, T, 2>(rows, outer, inner, a, b, c, c_row);
-  if (columns == 1) multiply_columns<Isa, T, 1>(rows, outer, inner, a, b, c, c_row);
+  const auto panels = [&]<int C>(std::integral_constant<int, C>, std::size_t groups) {
+    constexpr std::size_t width = C * lanes;
+    multiply<Isa, T, C>(rows, groups, vectors, terms, a,
+                        {b + columns.first * width, width, columns.outer * width, columns.rows * width}, from,
+                        c);
+    b += groups * columns.rows * width, from.p += groups * from.group, c.p += groups * c.group;
+  };
+  panels(std::integral_constant<int, 4>{}, vectors / 4);
+  if (vectors % 4 == 3) panels(std::integral_constant<int, 3>{}, 1);
+  if (vectors % 4 == 2) panels(std::integral_constant<int, 2>{}, 1);
+  if (vectors % 4 == 1) panels(std::integral_constant<int, 1>{}, 1);
 }
 
 }  // namespace retrograde

@@ -1,41 +1,27 @@
 // The one loop nest of all cells: products and the cell's pointwise map, forward and backward, for one layer
-// and direction. A is the block of pre-activations [rows][panel][slot][lane], dA its gradient.
+// and direction. A is the block of pre-activations [panel][row][slot][lane], dA its gradient.
 //   forward,  per step:   A = x W + b + v U, then the map;  v = h, or m ∘ h, or what a first stage made
 //   backward, per step:   the map's transpose, then dh += dA Uᵀ
 //   once a segment:       A = x W + b;   dx += dA Wᵀ,  dW += xᵀ dA,  dU += vᵀ dA,  db += Σ dA
 #pragma once
 
 #include <algorithm>
-#include <utility>
 
-#include "retrograde/kernels/calls.h"
+#include "retrograde/kernels/pack.h"
 #include "retrograde/kernels/product.h"
 
 namespace retrograde {
 
 template <class Cell, class Isa, class T>
-struct Recurrence {
-  using V = Vector<Isa, T>;
-  static constexpr std::size_t kWidth = static_cast<std::size_t>(kLanes<V>);
-  static constexpr Slots kSlots = Cell::kSlots;
-  static constexpr std::size_t kSlotLanes = kSlots.slots * kWidth;
+struct Recurrence : Packing<Cell, Isa, T> {
+  using Base = Packing<Cell, Isa, T>;
+  using Base::kSlotLanes;
+  using Base::kSlots;
+  using Base::kWidth;
+  using typename Base::Sizes;
+  using typename Base::V;
+  // A segment is what stays in cache between the sweep and the products that follow it.
   static constexpr std::size_t kSegmentRows = 256;
-  static constexpr std::size_t kColumns = 4;  // vectors of a column panel in the transposed packs
-
-  // Sizes, in elements.
-  struct Sizes {
-    explicit Sizes(LayerShape shape)
-        : inputs(shape.inputs),
-          units(shape.units),
-          panels((shape.units + kWidth - 1) / kWidth),
-          stride(panels * kWidth),
-          row(panels * kSlotLanes),
-          tape_row(panels * kSlots.tape * kWidth),
-          tail(shape.units - (panels - 1) * kWidth) {}
-    std::size_t inputs, units, panels, stride, row, tape_row;
-    std::size_t tail;  // units of the last panel
-    std::size_t units_of(std::size_t panel) const { return panel + 1 == panels ? tail : kWidth; }
-  };
 
   static std::size_t segment_rows(StepRows rows) { return std::max(kSegmentRows, rows.batch()); }
   // The end of the segment of steps that begins at `first`, going forward.
@@ -50,135 +36,83 @@ struct Recurrence {
     return t;
   }
 
-  // --- packing
-  // -------------------------------------------------------------------------------------------------------
-
-  static PackedOffsets offsets(LayerShape shape) {
-    const Sizes n(shape);
-    PackedOffsets o;
-    std::size_t at = 0;
-    const auto take = [&](std::size_t size) { return std::exchange(at, round_up(at + size, 64)); };
-    o.input = take(n.inputs * n.panels * kSlots.input.count * kWidth);
-    for (std::size_t s = 0; s < kSlots.stages; ++s)
-      o.recurrent[s] = take(n.units * n.panels * kSlots.recurrent[s].count * kWidth);
-    o.bias = take(n.row);
-    o.gradient_size = at;
-    o.input_transposed = take(n.panels * kSlots.input.count * kWidth * round_up(n.inputs, kWidth));
-    for (std::size_t s = 0; s < kSlots.stages; ++s)
-      o.recurrent_transposed[s] = take(n.panels * kSlots.recurrent[s].count * kWidth * n.stride);
-    o.size = at;
-    return o;
+  // Scratch: A or dA of a segment, v of a step or of a segment, tape of a step. One row more a panel keeps
+  // the panels' addresses off powers of two.
+  struct Scratch {
+    Scratch(const Sizes& n, StepRows rows, T* p)
+        : panel((segment_rows(rows) + 1) * kSlotLanes),
+          a{p, kSlotLanes, panel},
+          v(p + n.panels * panel),
+          tape(v + (segment_rows(rows) + kSlots.stages * rows.batch()) * n.stride),
+          end(tape + rows.batch() * n.tape_row) {}
+    std::size_t panel;
+    Rectangle<T> a;
+    T *v, *tape, *end;
+  };
+  static std::size_t scratch_size(LayerShape shape, StepRows rows) {
+    T* const none = nullptr;
+    return static_cast<std::size_t>(Scratch(Sizes(shape), rows, none).end - none);
   }
 
-  // Calls f(k, packed column, row of the weight) for every weight of the slots of a product.
-  template <class F>
-  static void each_weight(const Sizes& n, SlotRange slots, std::size_t inner, F f) {
-    for (std::size_t k = 0; k < inner; ++k)
-      for (std::size_t p = 0; p < n.panels; ++p)
-        for (std::size_t s = 0; s < slots.count; ++s)
-          for (std::size_t lane = 0; lane < n.units_of(p); ++lane)
-            f(k, (p * slots.count + s) * kWidth + lane,
-              kSlots.gate[slots.first + s] * n.units + p * kWidth + lane);
+  static Rectangle<T> at(Rectangle<T> a, std::size_t row, std::size_t panel = 0) {
+    return {a.p + row * a.row + panel * a.group, a.row, a.group};
   }
-  template <class F>
-  static void each_bias(const Sizes& n, F f) {
-    for (std::size_t p = 0; p < n.panels; ++p)
-      for (std::size_t s = 0; s < kSlots.slots; ++s)
-        for (std::size_t lane = 0; lane < n.units_of(p); ++lane)
-          f(s, (p * kSlots.slots + s) * kWidth + lane, kSlots.gate[s] * n.units + p * kWidth + lane);
+  static Rectangle<T> slot(Rectangle<T> a, std::size_t first) {
+    return {a.p + first * kWidth, a.row, a.group};
   }
-
-  static void pack_product(const Sizes& n, SlotRange slots, std::size_t inner, const T* weight, T* packed,
-                           T* transposed) {
-    const std::size_t columns = n.panels * slots.count * kWidth, padded = round_up(inner, kWidth);
-    std::fill_n(packed, inner * columns, T{});
-    std::fill_n(transposed, columns * padded, T{});
-    each_weight(n, slots, inner, [&](std::size_t k, std::size_t column, std::size_t row) {
-      const T value = weight[row * inner + k];
-      packed[k * columns + column] = value;
-      // Column panels of kColumns vectors, the last one narrower.
-      const std::size_t wide = kColumns * kWidth, first = k / wide * wide,
-                        width = std::min(wide, padded - first);
-      transposed[first * columns + column * width + (k - first)] = value;
-    });
-  }
-
-  static void pack(LayerShape shape, LayerWeights<const T> w, T* packed) {
-    const Sizes n(shape);
-    const PackedOffsets o = offsets(shape);
-    pack_product(n, kSlots.input, n.inputs, w.weight_ih, packed + o.input, packed + o.input_transposed);
-    for (std::size_t s = 0; s < kSlots.stages; ++s)
-      pack_product(n, kSlots.recurrent[s], n.units, w.weight_hh, packed + o.recurrent[s],
-                   packed + o.recurrent_transposed[s]);
-    std::fill_n(packed + o.bias, n.row, T{});
-    each_bias(n, [&](std::size_t slot, std::size_t column, std::size_t row) {
-      T& bias = packed[o.bias + column];
-      if (w.bias_ih && kSlots.input.contains(slot)) bias += w.bias_ih[row];
-      if (w.bias_hh && kSlots.stage_of(slot) < kSlots.stages) bias += w.bias_hh[row];
-    });
-  }
-
-  static void unpack(LayerShape shape, const T* gradient, LayerWeights<T> w) {
-    const Sizes n(shape);
-    const PackedOffsets o = offsets(shape);
-    const auto unpack_product = [&](SlotRange slots, std::size_t inner, const T* packed, T* weight) {
-      const std::size_t columns = n.panels * slots.count * kWidth;
-      each_weight(n, slots, inner, [&](std::size_t k, std::size_t column, std::size_t row) {
-        weight[row * inner + k] += packed[k * columns + column];
-      });
-    };
-    unpack_product(kSlots.input, n.inputs, gradient + o.input, w.weight_ih);
-    for (std::size_t s = 0; s < kSlots.stages; ++s)
-      unpack_product(kSlots.recurrent[s], n.units, gradient + o.recurrent[s], w.weight_hh);
-    each_bias(n, [&](std::size_t slot, std::size_t column, std::size_t row) {
-      const T value = gradient[o.bias + column];
-      if (w.bias_ih && kSlots.input.contains(slot)) w.bias_ih[row] += value;
-      if (w.bias_hh && kSlots.stage_of(slot) < kSlots.stages) w.bias_hh[row] += value;
-    });
-  }
+  static Rectangle<const T> read(Rectangle<T> a) { return {a.p, a.row, a.group}; }
 
   // --- forward
-  // -------------------------------------------------------------------------------------------------------
-
-  static std::size_t scratch_size(LayerShape shape, StepRows rows) {
-    const Sizes n(shape);
-    return segment_rows(rows) * (n.row + n.tape_row) + 3 * rows.batch() * n.stride;
-  }
 
   // A = b, then A += x W on the slots that take the input.
   static void input_part(const Sizes& n, const T* packed, const PackedOffsets& o, LayerInput<T> input,
-                         std::size_t first_row, std::size_t count, T* a) {
-    constexpr std::size_t lanes = kSlots.input.count * kWidth;
-    const std::size_t columns = n.panels * lanes;
-    for (std::size_t r = 0; r < count; ++r) std::copy_n(packed + o.bias, n.row, a + r * n.row);
-    if (input.tokens) {
-      for (std::size_t r = 0; r < count; ++r) {
-        const T* w = packed + o.input + static_cast<std::size_t>(input.tokens[first_row + r]) * columns;
-        for (std::size_t p = 0; p < n.panels; ++p) {
-          T* out = a + r * n.row + p * kSlotLanes + kSlots.input.first * kWidth;
-          for (std::size_t i = 0; i < lanes; ++i) out[i] += w[p * lanes + i];
+                         std::size_t first, std::size_t count, Rectangle<T> a) {
+    constexpr std::size_t slots = kSlots.input.count, lanes = slots * kWidth;
+    const T* const bias = packed + o.bias;
+    for (std::size_t p = 0; p < n.panels; ++p) {
+      const T* const w = packed + o.input + p * n.inputs * lanes;
+      const Rectangle<T> to = at(a, 0, p);
+      for (std::size_t s = 0; s < kSlots.slots; ++s) {
+        if (kSlots.input.contains(s) && !input.tokens) continue;
+        const V b = load<V>(bias + (p * kSlots.slots + s) * kWidth);
+        for (std::size_t r = 0; r < count; ++r) {
+          const bool token = kSlots.input.contains(s);
+          const T* const row = w + (token ? static_cast<std::size_t>(input.tokens[first + r]) * lanes : 0) +
+                               (s - kSlots.input.first) * kWidth;
+          store(to.p + r * to.row + s * kWidth, token ? b + load<V>(row) : b);
         }
       }
-      return;
+      if (!input.tokens)
+        multiply<Isa, T, slots>(
+            count, 1, n.panels * slots, {1, n.inputs}, {input.x + first * input.stride, input.stride},
+            {w, lanes}, {bias + p * kSlotLanes + kSlots.input.first * kWidth}, slot(to, kSlots.input.first));
     }
-    for (std::size_t p = 0; p < n.panels; ++p)
-      multiply<Isa, T>(
-          count, kSlots.input.count, 1, n.inputs, {input.x + first_row * input.stride, input.stride},
-          {packed + o.input + p * lanes, columns}, a + p * kSlotLanes + kSlots.input.first * kWidth, n.row);
   }
 
-  static void recurrent_part(const Sizes& n, const T* packed, const PackedOffsets& o, std::size_t stage,
-                             std::size_t panel, std::size_t count, const T* v, T* a) {
-    const SlotRange slots = kSlots.recurrent[stage];
-    multiply<Isa, T>(
-        count, slots.count, 1, n.units, {v, n.stride},
-        {packed + o.recurrent[stage] + panel * slots.count * kWidth, n.panels * slots.count * kWidth},
-        a + panel * kSlotLanes + slots.first * kWidth, n.row);
+  template <std::size_t Stage>
+  static void recurrent_part(const Sizes& n, const T* packed, const PackedOffsets& o, std::size_t panel,
+                             std::size_t panels, std::size_t count, const T* v, Rectangle<T> a) {
+    constexpr SlotRange slots = kSlots.recurrent[Stage];
+    constexpr std::size_t lanes = slots.count * kWidth;
+    const Rectangle<T> to = slot(at(a, 0, panel), slots.first);
+    multiply<Isa, T, slots.count>(
+        count, panels, n.panels * slots.count, {1, n.units}, {v, n.stride},
+        {packed + o.recurrent[Stage] + panel * n.units * lanes, lanes, 0, n.units * lanes}, read(to), to);
   }
 
   template <std::size_t N>
-  RETROGRADE_INLINE static void load_all(const T* p, V (&out)[N], std::size_t step = kWidth) {
-    for (std::size_t i = 0; i < N; ++i) out[i] = load<V>(p + i * step);
+  RETROGRADE_INLINE static void load_all(const T* p, V (&out)[N]) {
+    for (std::size_t i = 0; i < N; ++i) out[i] = load<V>(p + i * kWidth);
+  }
+  template <std::size_t N>
+  RETROGRADE_INLINE static void store_all(T* p, const V (&values)[N]) {
+    for (std::size_t i = 0; i < N; ++i) store(p + i * kWidth, values[i]);
+  }
+  // The same for lanes beyond the last unit, which stay zero.
+  template <std::size_t N>
+  RETROGRADE_INLINE static void clear_padding(std::size_t units, V (&values)[N]) {
+    if (units < kWidth)
+      for (auto& value : values) value = first_lanes(value, units);
   }
 
   // out = m ∘ v, row by row.
@@ -186,289 +120,370 @@ struct Recurrence {
     for (std::size_t i = 0; i < count * stride; ++i) out[i] = mask[i] * v[i];
   }
 
+  // Rows of one step: `previous` and `next` are their first rows in the buffers of states.
+  struct Step {
+    std::size_t count, previous, next;
+    Rectangle<T> a;
+    T* tape;  // null: not kept
+    T* v[2];  // by stage: room for what is multiplied by U, where that is not the previous state
+    bool upwards;
+  };
+
   static void forward(const void* cell_pointer, const ForwardCall<T>& call) {
     const Cell& cell = *static_cast<const Cell*>(cell_pointer);
     const Sizes n(call.shape);
-    const PackedOffsets o = offsets(call.shape);
+    const PackedOffsets o = Base::offsets(call.shape);
+    const Scratch scratch(n, call.rows, call.scratch);
     const LayerTape<T>& tape = call.tape;
-    T* const scratch_a = call.scratch;
-    T* const scratch_tape = scratch_a + segment_rows(call.rows) * n.row;
-    T* const scratch_v = scratch_tape + segment_rows(call.rows) * n.tape_row;
-
     for (std::size_t begin = call.first, end; begin < call.last; begin = end) {
       end = segment_end(call.rows, begin, call.last);
       const std::size_t row0 = call.rows.offset[begin];
-      T* const a = tape.preactivations ? tape.preactivations + row0 * n.row : scratch_a;
+      const Rectangle<T> a = tape.preactivations
+                                 ? Rectangle<T>{tape.preactivations + row0 * n.row, n.row, kSlotLanes}
+                                 : scratch.a;
       input_part(n, call.packed, o, call.input, row0, call.rows.offset[end] - row0, a);
       for (std::size_t t = begin; t < end; ++t) {
-        const std::size_t row = call.rows.offset[t], count = call.rows.count(t),
-                          previous = call.rows.previous(t);
-        T* const at = a + (row - row0) * n.row;
-        T* const tape_t = tape.tape ? tape.tape + row * n.tape_row : scratch_tape + (row - row0) * n.tape_row;
-        const auto product_input = [&](std::size_t stage) {
-          return tape.product_input[stage] ? tape.product_input[stage] + row * n.stride
-                                           : scratch_v + stage * call.rows.batch() * n.stride;
-        };
-        const T* v = tape.states[0] + previous * n.stride;
-        if (tape.mask) {
-          T* const out = product_input(0);
-          masked(count, n.stride, tape.mask, v, out);
-          v = out;
-        }
-        if constexpr (kSlots.stages == 2) {
-          T* const out = product_input(1);
-          for (std::size_t p = 0; p < n.panels; ++p) {
-            recurrent_part(n, call.packed, o, 0, p, count, v, at);
-            for (std::size_t b = 0; b < count; ++b) inner_map(cell, n, p, at, tape_t, tape, previous, b, out);
-          }
-          if (tape.mask) masked(count, n.stride, tape.mask, out, out);
-          v = out;
-        }
-        // Panels go upwards on even steps and downwards on odd ones: the cache still holds what was touched
-        // last.
-        for (std::size_t i = 0; i < n.panels; ++i) {
-          const std::size_t p = t % 2 ? n.panels - 1 - i : i;
-          recurrent_part(n, call.packed, o, kSlots.stages - 1, p, count, v, at);
-          for (std::size_t b = 0; b < count; ++b)
-            map(cell, n, p, at, tape_t, tape, previous, call.rows.batch() + row, b);
-        }
+        const std::size_t row = call.rows.offset[t];
+        Step step{
+            call.rows.count(t), call.rows.previous(t), call.rows.batch() + row, at(a, row - row0), {}, {},
+            t % 2 == 0};
+        if (tape.tape) step.tape = tape.tape + row * n.tape_row;
+        if (!tape.tape && kSlots.stages == 2) step.tape = scratch.tape;
+        for (std::size_t s = 0; s < kSlots.stages; ++s)
+          step.v[s] = tape.product_input[s] ? tape.product_input[s] + row * n.stride
+                                            : scratch.v + s * call.rows.batch() * n.stride;
+        forward_step(cell, n, o, call.packed, tape, step);
       }
     }
   }
 
-  RETROGRADE_INLINE static void inner_map(const Cell& cell, const Sizes& n, std::size_t p, const T* a,
-                                          T* tape_t, const LayerTape<T>& tape, std::size_t previous,
-                                          std::size_t b, T* out) {
-    V pre[kSlots.slots], state[kSlots.states], kept[kSlots.tape], v;
-    load_all(a + b * n.row + p * kSlotLanes, pre);
-    for (std::size_t s = 0; s < kSlots.states; ++s)
-      state[s] = load<V>(tape.states[s] + (previous + b) * n.stride + p * kWidth);
-    T* const kept_at = tape_t + b * n.tape_row + p * kSlots.tape * kWidth;
-    load_all(kept_at, kept);
-    cell.inner_forward(pre, state, v, kept);
-    for (std::size_t i = 0; i < kSlots.tape; ++i) store(kept_at + i * kWidth, kept[i]);
-    store(out + b * n.stride + p * kWidth, first_lanes(v, n.units_of(p)));
+  static void forward_step(const Cell& cell, const Sizes& n, const PackedOffsets& o, const T* packed,
+                           const LayerTape<T>& tape, const Step& step) {
+    const T* v = tape.states[0] + step.previous * n.stride;
+    if (tape.mask) {
+      masked(step.count, n.stride, tape.mask, v, step.v[0]);
+      v = step.v[0];
+    }
+    if constexpr (kSlots.stages == 2) {
+      each_panels<0>(n, step, [&](std::size_t panel, std::size_t panels) {
+        recurrent_part<0>(n, packed, o, panel, panels, step.count, v, step.a);
+        for (std::size_t p = panel; p < panel + panels; ++p)
+          for (std::size_t b = 0; b < step.count; ++b) inner_map(cell, n, p, tape, step, b);
+      });
+      if (tape.mask) masked(step.count, n.stride, tape.mask, step.v[1], step.v[1]);
+      v = step.v[1];
+    }
+    each_panels<kSlots.stages - 1>(n, step, [&](std::size_t panel, std::size_t panels) {
+      recurrent_part<kSlots.stages - 1>(n, packed, o, panel, panels, step.count, v, step.a);
+      for (std::size_t p = panel; p < panel + panels; ++p)
+        for (std::size_t b = 0; b < step.count; ++b) map(cell, n, p, tape, step, b);
+    });
   }
 
-  RETROGRADE_INLINE static void map(const Cell& cell, const Sizes& n, std::size_t p, const T* a, T* tape_t,
-                                    const LayerTape<T>& tape, std::size_t previous, std::size_t next_row,
-                                    std::size_t b) {
-    V pre[kSlots.slots], state[kSlots.states], next[kSlots.states], kept[kSlots.tape];
-    load_all(a + b * n.row + p * kSlotLanes, pre);
+  // f(first panel, panels) for as many panels at a time as a tile takes. They go upwards on even steps and
+  // downwards on odd ones: the cache still holds what was touched last.
+  template <std::size_t Stage, class F>
+  static void each_panels(const Sizes& n, const Step& step, F f) {
+    const auto together = static_cast<std::size_t>(
+        detail::tile_groups<Isa, static_cast<int>(kSlots.recurrent[Stage].count)>(step.count));
+    for (std::size_t p = 0; p < n.panels; p += together) {
+      const std::size_t panels = std::min(together, n.panels - p);
+      f(step.upwards ? p : n.panels - p - panels, panels);
+    }
+  }
+
+  RETROGRADE_INLINE static void load_states(const Sizes& n, const LayerTape<T>& tape, std::size_t row,
+                                            std::size_t p, V (&state)[kSlots.states]) {
     for (std::size_t s = 0; s < kSlots.states; ++s)
-      state[s] = load<V>(tape.states[s] + (previous + b) * n.stride + p * kWidth);
-    T* const kept_at = tape_t + b * n.tape_row + p * kSlots.tape * kWidth;
+      state[s] = load<V>(tape.states[s] + row * n.stride + p * kWidth);
+  }
+
+  RETROGRADE_INLINE static void inner_map(const Cell& cell, const Sizes& n, std::size_t p,
+                                          const LayerTape<T>& tape, const Step& step, std::size_t b) {
+    V pre[kSlots.slots], state[kSlots.states], kept[kSlots.tape], v[1];
+    load_all(at(step.a, b, p).p, pre);
+    load_states(n, tape, step.previous + b, p, state);
+    T* const kept_at = step.tape + b * n.tape_row + p * kSlots.tape * kWidth;
+    load_all(kept_at, kept);
+    cell.inner_forward(pre, state, v[0], kept);
+    store_all(kept_at, kept);
+    clear_padding(n.units_of(p), v);
+    store(step.v[1] + b * n.stride + p * kWidth, v[0]);
+  }
+
+  RETROGRADE_INLINE static void map(const Cell& cell, const Sizes& n, std::size_t p, const LayerTape<T>& tape,
+                                    const Step& step, std::size_t b) {
+    V pre[kSlots.slots], state[kSlots.states], next[kSlots.states], kept[kSlots.tape];
+    load_all(at(step.a, b, p).p, pre);
+    load_states(n, tape, step.previous + b, p, state);
+    T* const kept_at = step.tape ? step.tape + b * n.tape_row + p * kSlots.tape * kWidth : nullptr;
     if constexpr (kSlots.stages == 2) load_all(kept_at, kept);
     cell.forward(pre, state, next, kept);
-    for (std::size_t i = 0; i < kSlots.tape; ++i) store(kept_at + i * kWidth, kept[i]);
-    const std::size_t units = n.units_of(p);
+    if (kept_at) store_all(kept_at, kept);
+    clear_padding(n.units_of(p), next);
     for (std::size_t s = 0; s < kSlots.states; ++s)
-      store(tape.states[s] + (next_row + b) * n.stride + p * kWidth,
-            units == kWidth ? next[s] : first_lanes(next[s], units));
+      store(tape.states[s] + (step.next + b) * n.stride + p * kWidth, next[s]);
   }
 
   // --- backward
-  // ------------------------------------------------------------------------------------------------------
 
-  // out += dA Wᵀ on the slots of a product; `columns` = I or H.
+  // out += dA Wᵀ on the slots of a product; `columns` = I or H. Lanes beyond the last unit are skipped.
   static void transposed_product(const Sizes& n, SlotRange slots, std::size_t columns, std::size_t count,
-                                 const T* da, const T* packed, T* out, std::size_t out_row) {
-    const std::size_t padded = round_up(columns, kWidth), wide = kColumns * kWidth;
-    const std::size_t rows_of_k = n.panels * slots.count * kWidth;
-    for (std::size_t first = 0; first < padded; first += wide) {
-      const std::size_t width = std::min(wide, padded - first);
-      multiply<Isa, T>(count, width / kWidth, n.panels, slots.count * kWidth,
-                       {da + slots.first * kWidth, n.row, 1, kSlotLanes},
-                       {packed + first * rows_of_k, width, slots.count * kWidth * width}, out + first,
-                       out_row);
-    }
+                                 Rectangle<T> da, const T* packed, T* out, std::size_t out_row) {
+    const ColumnPanels panels = n.transposed(slots, columns);
+    const std::size_t lanes = slots.count * kWidth, full = n.tail == kWidth ? n.panels : n.panels - 1;
+    const Rectangle<T> to{out, out_row, 4 * kWidth};
+    const auto product = [&](std::size_t panel, Terms terms, std::size_t a_outer, std::size_t b_outer) {
+      multiply_columns<Isa, T>(count, panels.vectors, terms,
+                               {slot(at(da, 0, panel), slots.first).p, da.row, 1, a_outer}, packed,
+                               {panels.rows, panel * lanes, b_outer}, read(to), to);
+    };
+    product(0, {full, lanes}, da.group, lanes);
+    if (full < n.panels) product(full, {slots.count, n.tail}, kWidth, kWidth);
   }
 
   // Rows of a step or of a level: delta turns from the gradient by the states after the step into that before
-  // it, da receives the gradient by the pre-activations. The three functions give, for row i, its row of the
-  // tape, the row of its previous state, and its sequence.
+  // it, da receives the gradient by the pre-activations. `row`, `previous` and `sequence` give, for row i,
+  // its row of the tape, the row of its previous state, and its sequence. `dy` is added to delta; null: zero.
   template <class Row, class Previous, class Sequence>
-  static void step_backward(const Cell& cell, const Sizes& n, const PackedOffsets& o, const T* packed,
-                            const LayerTape<T>& tape, std::size_t batch, std::size_t count, Row row,
-                            Previous previous, Sequence sequence, T* const (&delta)[2], T* da, T* dv) {
-    for (std::size_t i = 0; i < count; ++i) {
-      for (std::size_t p = 0; p < n.panels; ++p) {
-        V kept[kSlots.tape], state[kSlots.states], next[kSlots.states], d_next[kSlots.states];
-        V d_pre[kSlots.slots], d_state[kSlots.states];
-        load_all(tape.tape + row(i) * n.tape_row + p * kSlots.tape * kWidth, kept);
-        for (std::size_t s = 0; s < kSlots.states; ++s) {
-          state[s] = load<V>(tape.states[s] + previous(i) * n.stride + p * kWidth);
-          next[s] = load<V>(tape.states[s] + (batch + row(i)) * n.stride + p * kWidth);
-          d_next[s] = load<V>(delta[s] + i * n.stride + p * kWidth);
-        }
-        for (auto& d : d_pre) d = V(T(0));
-        cell.backward(kept, state, next, d_next, d_pre, d_state);
-        store_masked(n, p, d_pre, d_state, da + i * n.row + p * kSlotLanes, delta, i);
+  struct Back {
+    const Cell& cell;
+    const Sizes& n;
+    const PackedOffsets& o;
+    const T* packed;
+    const LayerTape<T>& tape;
+    std::size_t batch, count;
+    Row row;
+    Previous previous;
+    Sequence sequence;
+    const T* dy;
+    T* const (&delta)[2];
+    Rectangle<T> da;
+    T* dv;
+
+    void run() const {
+      for (std::size_t p = 0; p < n.panels; ++p)
+        for (std::size_t i = 0; i < count; ++i) map(p, i);
+      if constexpr (kSlots.stages == 2) {
+        through_product(1, dv, true);
+        for (std::size_t p = 0; p < n.panels; ++p)
+          for (std::size_t i = 0; i < count; ++i) inner_map(p, i);
+      }
+      if (tape.mask) {
+        through_product(0, dv, true);
+        for (std::size_t i = 0; i < count * n.stride; ++i) delta[0][i] += dv[i];
+      } else {
+        through_product(0, delta[0], false);
       }
     }
-    if constexpr (kSlots.stages == 2) {
-      through_product(n, o, packed, tape, 1, count, sequence, da, dv, true);
-      for (std::size_t i = 0; i < count; ++i) {
-        for (std::size_t p = 0; p < n.panels; ++p) {
-          V kept[kSlots.tape], state[kSlots.states], d_pre[kSlots.slots], d_state[kSlots.states];
-          load_all(tape.tape + row(i) * n.tape_row + p * kSlots.tape * kWidth, kept);
-          load_all(da + i * n.row + p * kSlotLanes, d_pre);
-          for (std::size_t s = 0; s < kSlots.states; ++s) {
-            state[s] = load<V>(tape.states[s] + previous(i) * n.stride + p * kWidth);
-            d_state[s] = load<V>(delta[s] + i * n.stride + p * kWidth);
-          }
-          cell.inner_backward(kept, state, load<V>(dv + i * n.stride + p * kWidth), d_pre, d_state);
-          store_masked(n, p, d_pre, d_state, da + i * n.row + p * kSlotLanes, delta, i);
-        }
-      }
-    }
-    if (tape.mask) {
-      through_product(n, o, packed, tape, 0, count, sequence, da, dv, true);
-      for (std::size_t i = 0; i < count * n.stride; ++i) delta[0][i] += dv[i];
-    } else {
-      through_product(n, o, packed, tape, 0, count, sequence, da, delta[0], false);
-    }
-  }
 
-  RETROGRADE_INLINE static void store_masked(const Sizes& n, std::size_t p, V (&d_pre)[kSlots.slots],
-                                             V (&d_state)[kSlots.states], T* da, T* const (&delta)[2],
-                                             std::size_t i) {
-    const std::size_t units = n.units_of(p);
-    if (units < kWidth) {
-      for (auto& d : d_pre) d = first_lanes(d, units);
-      for (auto& d : d_state) d = first_lanes(d, units);
+   private:
+    RETROGRADE_INLINE const T* kept(std::size_t p, std::size_t i) const {
+      return tape.tape + row(i) * n.tape_row + p * kSlots.tape * kWidth;
     }
-    for (std::size_t s = 0; s < kSlots.slots; ++s) store(da + s * kWidth, d_pre[s]);
-    for (std::size_t s = 0; s < kSlots.states; ++s) store(delta[s] + i * n.stride + p * kWidth, d_state[s]);
-  }
-
-  // dv (+)= dA Uᵀ of a stage, times the mask if there is one.
-  template <class Sequence>
-  static void through_product(const Sizes& n, const PackedOffsets& o, const T* packed,
-                              const LayerTape<T>& tape, std::size_t stage, std::size_t count,
-                              Sequence sequence, const T* da, T* dv, bool overwrite) {
-    if (overwrite) std::fill_n(dv, count * n.stride, T{});
-    transposed_product(n, kSlots.recurrent[stage], n.units, count, da, packed + o.recurrent_transposed[stage],
-                       dv, n.stride);
-    if (tape.mask)
-      for (std::size_t i = 0; i < count; ++i)
-        masked(1, n.stride, tape.mask + sequence(i) * n.stride, dv + i * n.stride, dv + i * n.stride);
-  }
+    RETROGRADE_INLINE void map(std::size_t p, std::size_t i) const {
+      const std::size_t at_unit = i * n.stride + p * kWidth;
+      V kept_values[kSlots.tape], state[kSlots.states], next[kSlots.states], d_next[kSlots.states];
+      V d_pre[kSlots.slots], d_state[kSlots.states];
+      load_all(kept(p, i), kept_values);
+      load_states(n, tape, previous(i), p, state);
+      load_states(n, tape, batch + row(i), p, next);
+      for (std::size_t s = 0; s < kSlots.states; ++s) d_next[s] = load<V>(delta[s] + at_unit);
+      if (dy) d_next[0] += load<V>(dy + at_unit);
+      for (auto& d : d_pre) d = V(T(0));
+      cell.backward(kept_values, state, next, d_next, d_pre, d_state);
+      leave(p, i, d_pre, d_state);
+    }
+    RETROGRADE_INLINE void inner_map(std::size_t p, std::size_t i) const {
+      const std::size_t at_unit = i * n.stride + p * kWidth;
+      V kept_values[kSlots.tape], state[kSlots.states], d_pre[kSlots.slots], d_state[kSlots.states];
+      load_all(kept(p, i), kept_values);
+      load_all(at(da, i, p).p, d_pre);
+      load_states(n, tape, previous(i), p, state);
+      for (std::size_t s = 0; s < kSlots.states; ++s) d_state[s] = load<V>(delta[s] + at_unit);
+      cell.inner_backward(kept_values, state, load<V>(dv + at_unit), d_pre, d_state);
+      leave(p, i, d_pre, d_state);
+    }
+    RETROGRADE_INLINE void leave(std::size_t p, std::size_t i, V (&d_pre)[kSlots.slots],
+                                 V (&d_state)[kSlots.states]) const {
+      clear_padding(n.units_of(p), d_pre);
+      clear_padding(n.units_of(p), d_state);
+      store_all(at(da, i, p).p, d_pre);
+      for (std::size_t s = 0; s < kSlots.states; ++s) store(delta[s] + i * n.stride + p * kWidth, d_state[s]);
+    }
+    // to (+)= dA Uᵀ of a stage, times the mask if there is one.
+    void through_product(std::size_t stage, T* to, bool overwrite) const {
+      if (overwrite) std::fill_n(to, count * n.stride, T{});
+      transposed_product(n, kSlots.recurrent[stage], n.units, count, da,
+                         packed + o.recurrent_transposed[stage], to, n.stride);
+      if (tape.mask)
+        for (std::size_t i = 0; i < count; ++i)
+          masked(1, n.stride, tape.mask + sequence(i) * n.stride, to + i * n.stride, to + i * n.stride);
+    }
+  };
 
   static void backward(const void* cell_pointer, const BackwardCall<T>& call) {
     const Cell& cell = *static_cast<const Cell*>(cell_pointer);
     const Sizes n(call.shape);
-    const PackedOffsets o = offsets(call.shape);
-    T* const da = call.scratch;
-    T* const dv = da + segment_rows(call.rows) * (n.row + n.tape_row);
-
+    const PackedOffsets o = Base::offsets(call.shape);
+    const Scratch scratch(n, call.rows, call.scratch);
     for (std::size_t end = call.last, begin; end > call.first; end = begin) {
       begin = segment_begin(call.rows, call.first, end);
       const std::size_t row0 = call.rows.offset[begin];
       for (std::size_t t = end; t-- > begin;) {
-        const std::size_t first = call.rows.offset[t], count = call.rows.count(t),
-                          previous = call.rows.previous(t);
-        const T* const dy = call.dy + first * n.stride;
-        for (std::size_t i = 0; i < count * n.stride; ++i) call.carry[0][i] += dy[i];
-        step_backward(
-            cell, n, o, call.packed, call.tape, call.rows.batch(), count,
-            [&](std::size_t i) { return first + i; }, [&](std::size_t i) { return previous + i; },
-            [](std::size_t i) { return i; }, call.carry, da + (first - row0) * n.row, dv);
+        const std::size_t first = call.rows.offset[t], before = call.rows.previous(t);
+        const auto row = [&](std::size_t i) { return first + i; };
+        const auto previous = [&](std::size_t i) { return before + i; };
+        const auto sequence = [](std::size_t i) { return i; };
+        Back<decltype(row), decltype(previous), decltype(sequence)>{cell,
+                                                                    n,
+                                                                    o,
+                                                                    call.packed,
+                                                                    call.tape,
+                                                                    call.rows.batch(),
+                                                                    call.rows.count(t),
+                                                                    row,
+                                                                    previous,
+                                                                    sequence,
+                                                                    call.dy + first * n.stride,
+                                                                    call.carry,
+                                                                    at(scratch.a, first - row0),
+                                                                    scratch.v}
+            .run();
         if (call.cut)
-          for (std::size_t i = 0; i < count; ++i)
+          for (std::size_t i = 0; i < call.rows.count(t); ++i)
             if (call.cut[first + i])
               for (std::size_t s = 0; s < kSlots.states; ++s)
                 std::fill_n(call.carry[s] + i * n.stride, n.stride, T{});
       }
-      weights({call.rows, begin, end, call.shape, call.packed, call.input, call.tape, da, call.dx,
-               call.gradient});
+      segment_weights(n, o,
+                      {call.rows, begin, end, call.shape, call.packed, call.input, call.tape, scratch.a.p,
+                       scratch.panel, call.dx, call.gradient, scratch.v});
     }
   }
 
   static std::size_t level_scratch_size(LayerShape shape, std::size_t count) {
     const Sizes n(shape);
-    return count * (n.row + n.stride);
+    return (count + 1) * n.row + count * n.stride;
   }
 
   static void level(const void* cell_pointer, const LevelCall<T>& call) {
     const Cell& cell = *static_cast<const Cell*>(cell_pointer);
     const Sizes n(call.shape);
-    const PackedOffsets o = offsets(call.shape);
-    T* const da = call.scratch;
-    step_backward(
-        cell, n, o, call.packed, call.tape, call.batch, call.count,
-        [&](std::size_t i) { return call.row[i]; }, [&](std::size_t i) { return call.previous[i]; },
-        [&](std::size_t i) { return call.sequence[i]; }, call.delta, da, da + call.count * n.row);
+    const PackedOffsets o = Base::offsets(call.shape);
+    const Rectangle<T> da{call.scratch, kSlotLanes, (call.count + 1) * kSlotLanes};
+    const auto row = [&](std::size_t i) { return call.row[i]; };
+    const auto previous = [&](std::size_t i) { return call.previous[i]; };
+    const auto sequence = [&](std::size_t i) { return call.sequence[i]; };
+    Back<decltype(row), decltype(previous), decltype(sequence)>{
+        cell,       n,
+        o,          call.packed,
+        call.tape,  call.batch,
+        call.count, row,
+        previous,   sequence,
+        nullptr,    call.delta,
+        da,         call.scratch + (call.count + 1) * n.row}
+        .run();
     if (call.dx)
       transposed_product(n, kSlots.input, n.inputs, call.count, da, call.packed + o.input_transposed, call.dx,
                          call.dx_stride);
-    for (std::size_t i = 0; i < call.count; ++i) {
-      T* const sum = call.da_sum + call.row[i] * n.row;
-      for (std::size_t j = 0; j < n.row; ++j) sum[j] += da[i * n.row + j];
-    }
+    for (std::size_t p = 0; p < n.panels; ++p)
+      for (std::size_t i = 0; i < call.count; ++i) {
+        T* const sum = call.da_sum + (p * call.rows + call.row[i]) * kSlotLanes;
+        V added[kSlots.slots], there[kSlots.slots];
+        load_all(at(da, i, p).p, added);
+        load_all(sum, there);
+        for (std::size_t s = 0; s < kSlots.slots; ++s) there[s] += added[s];
+        store_all(sum, there);
+      }
   }
 
   static void weights(const WeightsCall<T>& call) {
-    const Sizes n(call.shape);
-    const PackedOffsets o = offsets(call.shape);
-    const std::size_t row0 = call.rows.offset[call.first], count = call.rows.offset[call.last] - row0;
-    if (call.dx)
-      transposed_product(n, kSlots.input, n.inputs, count, call.da, call.packed + o.input_transposed,
-                         call.dx + row0 * call.input.stride, call.input.stride);
-    if (!call.gradient) return;
-    for (std::size_t r = 0; r < count; ++r)
-      for (std::size_t j = 0; j < n.row; ++j) call.gradient[o.bias + j] += call.da[r * n.row + j];
-    if (call.input.tokens)
-      token_weights(n, call.input.tokens + row0, count, call.da, call.gradient + o.input);
-    else
-      weight_gradient(n, kSlots.input, n.inputs, call.input.x + row0 * call.input.stride, call.input.stride,
-                      count, call.da, call.gradient + o.input);
-    for (std::size_t s = 0; s < kSlots.stages; ++s) {
-      T* const gradient = call.gradient + o.recurrent[s];
-      if (const T* v = call.tape.product_input[s]) {
-        weight_gradient(n, kSlots.recurrent[s], n.units, v + row0 * n.stride, n.stride, count, call.da,
-                        gradient);
-        continue;
-      }
-      // Runs of steps over which the previous states stand as the rows do.
-      for (std::size_t begin = call.first, end; begin < call.last; begin = end) {
-        const std::size_t from = call.rows.offset[begin], previous = call.rows.previous(begin);
-        end = begin + 1;
-        while (end < call.last && call.rows.previous(end) - previous == call.rows.offset[end] - from) ++end;
-        weight_gradient(n, kSlots.recurrent[s], n.units, call.tape.states[0] + previous * n.stride, n.stride,
-                        call.rows.offset[end] - from, call.da + (from - row0) * n.row, gradient);
-      }
+    WeightsCall<T> segment = call;
+    for (; segment.first < call.last; segment.first = segment.last) {
+      segment.last = segment_end(call.rows, segment.first, call.last);
+      segment.da = call.da + (call.rows.offset[segment.first] - call.rows.offset[call.first]) * kSlotLanes;
+      segment_weights(Sizes(call.shape), Base::offsets(call.shape), segment);
     }
   }
 
-  // gradient += vᵀ dA on the slots of a product.
-  static void weight_gradient(const Sizes& n, SlotRange slots, std::size_t inner, const T* v,
-                              std::size_t v_row, std::size_t count, const T* da, T* gradient) {
-    const std::size_t columns = n.panels * slots.count * kWidth;
-    for (std::size_t p = 0; p < n.panels; ++p)
-      multiply<Isa, T>(inner, slots.count, 1, count, {v, 1, v_row},
-                       {da + p * kSlotLanes + slots.first * kWidth, n.row},
-                       gradient + p * slots.count * kWidth, columns);
+  static void segment_weights(const Sizes& n, const PackedOffsets& o, const WeightsCall<T>& call) {
+    const std::size_t row0 = call.rows.offset[call.first], count = call.rows.offset[call.last] - row0;
+    const Rectangle<T> da{const_cast<T*>(call.da), kSlotLanes, call.da_panel};
+    if (call.dx)
+      transposed_product(n, kSlots.input, n.inputs, count, da, call.packed + o.input_transposed,
+                         call.dx + row0 * call.input.stride, call.input.stride);
+    if (!call.gradient) return;
+    static constexpr T one{1};
+    const Rectangle<T> bias{call.gradient + o.bias, 0, kSlotLanes};
+    multiply<Isa, T, kSlots.slots>(1, n.panels, n.panels * kSlots.slots, {1, count}, {&one, 0, 0},
+                                   {da.p, da.row, 0, da.group}, read(bias), bias);
+    if (call.input.tokens)
+      token_weights(n, call.input.tokens + row0, count, da, call.gradient + o.input);
+    else
+      weight_gradient<kSlots.input.first, kSlots.input.count>(
+          n, n.inputs, call.input.x + row0 * call.input.stride, call.input.stride, count, da,
+          call.gradient + o.input);
+    recurrent_weights<0>(n, o, call, da, row0, count);
+    if constexpr (kSlots.stages == 2) recurrent_weights<1>(n, o, call, da, row0, count);
   }
 
-  static void token_weights(const Sizes& n, const std::int32_t* tokens, std::size_t count, const T* da,
+  template <std::size_t Stage>
+  static void recurrent_weights(const Sizes& n, const PackedOffsets& o, const WeightsCall<T>& call,
+                                Rectangle<T> da, std::size_t row0, std::size_t count) {
+    const T* v = call.tape.product_input[Stage];
+    if (v)
+      v += row0 * n.stride;
+    else
+      v = previous_states(n, call, row0);
+    weight_gradient<kSlots.recurrent[Stage].first, kSlots.recurrent[Stage].count>(
+        n, n.units, v, n.stride, count, da, call.gradient + o.recurrent[Stage]);
+  }
+
+  // The states before the rows of a segment. Where all sequences run through it they stand as the rows do;
+  // else they are brought together.
+  static const T* previous_states(const Sizes& n, const WeightsCall<T>& call, std::size_t row0) {
+    const T* const h = call.tape.states[0];
+    const std::size_t last = call.last - 1;
+    if (call.rows.previous(last) - call.rows.previous(call.first) == call.rows.offset[last] - row0)
+      return h + call.rows.previous(call.first) * n.stride;
+    for (std::size_t t = call.first; t < call.last; ++t)
+      std::copy_n(h + call.rows.previous(t) * n.stride, call.rows.count(t) * n.stride,
+                  call.scratch + (call.rows.offset[t] - row0) * n.stride);
+    return call.scratch;
+  }
+
+  // gradient += vᵀ dA on the slots of a product.
+  template <std::size_t First, std::size_t Count>
+  static void weight_gradient(const Sizes& n, std::size_t inner, const T* v, std::size_t v_row,
+                              std::size_t count, Rectangle<T> da, T* gradient) {
+    constexpr std::size_t lanes = Count * kWidth;
+    const Rectangle<T> to{gradient, lanes, inner * lanes};
+    multiply<Isa, T, Count>(inner, n.panels, n.panels * Count, {1, count}, {v, 1, v_row},
+                            {slot(da, First).p, da.row, 0, da.group}, read(to), to);
+  }
+
+  static void token_weights(const Sizes& n, const std::int32_t* tokens, std::size_t count, Rectangle<T> da,
                             T* gradient) {
     constexpr std::size_t lanes = kSlots.input.count * kWidth;
-    for (std::size_t r = 0; r < count; ++r)
-      for (std::size_t p = 0; p < n.panels; ++p) {
-        T* const out = gradient + (static_cast<std::size_t>(tokens[r]) * n.panels + p) * lanes;
-        const T* const from = da + r * n.row + p * kSlotLanes + kSlots.input.first * kWidth;
-        for (std::size_t i = 0; i < lanes; ++i) out[i] += from[i];
+    for (std::size_t p = 0; p < n.panels; ++p)
+      for (std::size_t r = 0; r < count; ++r) {
+        T* const out = gradient + (p * n.inputs + static_cast<std::size_t>(tokens[r])) * lanes;
+        const T* const from = slot(at(da, r, p), kSlots.input.first).p;
+        for (std::size_t i = 0; i < lanes; i += kWidth) store(out + i, load<V>(out + i) + load<V>(from + i));
       }
   }
 
   // On complex numbers there is only the forward.
   static constexpr CellKernels<T> kernels() {
-    CellKernels<T> k{
-        .lanes = kWidth, .offsets = offsets, .scratch_size = scratch_size, .pack = pack, .forward = forward};
+    CellKernels<T> k{.lanes = kWidth,
+                     .offsets = Base::offsets,
+                     .scratch_size = scratch_size,
+                     .pack = Base::pack,
+                     .forward = forward};
     if constexpr (!std::is_same_v<T, std::complex<double>>) {
       k.level_scratch_size = level_scratch_size;
-      k.unpack = unpack;
+      k.unpack = Base::unpack;
       k.backward = backward;
       k.level = level;
       k.weights = weights;

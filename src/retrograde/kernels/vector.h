@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #define RETROGRADE_INLINE [[gnu::always_inline]] inline
 
@@ -67,10 +68,43 @@ RETROGRADE_INLINE void store(std::complex<double>* p, std::complex<double> x) { 
 // The first n lanes of x, zero in the others.
 template <class V>
 RETROGRADE_INLINE V first_lanes(V x, std::size_t n) {
-  if constexpr (kLanes < V >> 1)
-    for (std::size_t lane = n; lane < static_cast<std::size_t>(kLanes<V>); ++lane) x.v[lane] = 0;
+  if constexpr (kLanes < V >> 1) {
+    typename V::Bits lane;
+    for (int i = 0; i < kLanes<V>; ++i) lane[i] = i;
+    const typename V::Bits limit = static_cast<typename V::Integer>(n) - typename V::Bits{};
+    x.v = lane < limit ? x.v : typename V::Native{};
+  }
   return x;
 }
+
+// n numbers of memory, zero in the other lanes: reads nothing past them.
+template <class V>
+RETROGRADE_INLINE V load_first(const ScalarOf<V>* p, std::size_t n) {
+  if (n >= static_cast<std::size_t>(kLanes<V>)) return load<V>(p);
+  V x(ScalarOf<V>(0));
+  if constexpr (kLanes < V >> 1)
+    for (std::size_t i = 0; i < n; ++i) x.v[i] = p[i];
+  return x;
+}
+
+// Rows to columns, W by W: at each stage off-diagonal squares of half the size change places.
+template <int Half, class T, int W>
+RETROGRADE_INLINE void transpose(Vec<T, W> (&m)[W]) {
+  if constexpr (Half < W) {
+    const auto swap = [&]<int... Lane>(std::integer_sequence<int, Lane...>) {
+      for (int i = 0; i < W; ++i) {
+        if (i & Half) continue;
+        const auto a = m[i].v, b = m[i + Half].v;
+        m[i].v = __builtin_shufflevector(a, b, (Lane & Half ? W + Lane - Half : Lane)...);
+        m[i + Half].v = __builtin_shufflevector(a, b, (Lane & Half ? W + Lane : Lane + Half)...);
+      }
+    };
+    swap(std::make_integer_sequence<int, W>{});
+    transpose<2 * Half>(m);
+  }
+}
+template <int>
+RETROGRADE_INLINE void transpose(std::complex<double> (&)[1]) {}
 
 // Lane by lane through a scalar function, for what has no vector form.
 template <class F, class T, int W>

@@ -46,7 +46,8 @@ template <class T>
 LayerInput<T> input_rows(const Network<T>& network, const Input<T>& input, Tape<T>& tape) {
   const Config& config = tape.config_;
   const Rows& rows = tape.rows_;
-  const std::size_t width = config.inputs_of(0), stride = round_up(width, config.cell.kernels<T>().lanes);
+  const std::size_t width = config.inputs_of(0),
+                    stride = row_stride(width, config.cell.kernels<T>().lanes, sizeof(T));
   if (config.tokens) {
     tape.tokens_.resize(rows.size());
     for (std::size_t r = 0; r < rows.size(); ++r) {
@@ -126,7 +127,7 @@ void run_layer(const Network<T>& network, const LayerInput<T>& input, const Forw
   const CellKernels<T>& kernels = config.cell.kernels<T>();
   auto& layer = tape.layer(k, d);
   layer.shape = {config.inputs_of(k), config.hidden[k]};
-  layer.stride = round_up(layer.shape.units, kernels.lanes);
+  layer.stride = row_stride(layer.shape.units, kernels.lanes, sizeof(T));
   layer.input = d == 1 ? reversed(input, rows, layer) : input;
   kernels.pack(layer.shape, detail::weights_of(network, k, d),
                reserve(layer.packed, kernels.offsets(layer.shape).size));

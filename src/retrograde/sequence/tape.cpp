@@ -45,7 +45,7 @@ std::vector<T> Tape<T>::preactivations(std::size_t k, bool reverse) const {
     throw UsageError("the tape holds no pre-activations; run forward with keep_preactivations");
   const Slots& slots = config_.cell.slots();
   const std::size_t lanes = config_.cell.kernels<T>().lanes, units = from.shape.units;
-  const std::size_t row_size = from.stride * slots.slots, width = slots.slots * units;
+  const std::size_t row_size = round_up(units, lanes) * slots.slots, width = slots.slots * units;
   // Slot -> block: a gate's own place for the slot that takes the input; what is left follows.
   std::vector<std::size_t> block(slots.slots);
   std::size_t next = slots.gates;

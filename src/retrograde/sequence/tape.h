@@ -84,7 +84,7 @@ class Tape {
   const Layer& layer(std::size_t k, std::size_t d) const { return layers_[k * config_.directions() + d]; }
   // Stride of a layer's output rows.
   std::size_t output_stride(std::size_t k) const {
-    return round_up(config_.hidden[k] * config_.directions(), config_.cell.kernels<T>().lanes);
+    return row_stride(config_.hidden[k] * config_.directions(), config_.cell.kernels<T>().lanes, sizeof(T));
   }
   LossRows<T> loss_rows(bool preactivations) const {
     return {index_.size(),

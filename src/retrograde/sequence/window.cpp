@@ -65,8 +65,10 @@ class WindowSweep {
                        .input = layer.input,
                        .tape = layer.view,
                        .da = work.da_sum[i].data(),
+                       .da_panel = rows_.size() * kernels.lanes * config_.cell.slots().slots,
                        .dx = dx_own,
-                       .gradient = gradient});
+                       .gradient = gradient,
+                       .scratch = reserve(work.scratch, kernels.scratch_size(layer.shape, rows_.view()))});
       detail::unpack(tape_, k, d, gradient, gradients);
       for (std::size_t s = 0; s < config_.states(); ++s)
         detail::add_start(tape_, k, d, s, work.start[s][i].data(), gradients);
@@ -161,6 +163,7 @@ class WindowSweep {
                      .delta = {delta[0], delta[1]},
                      .dx = k > 0 ? above(k - 1, d == 1 ? -displacement : displacement) : nullptr,
                      .dx_stride = layer.input.stride,
+                     .rows = rows_.size(),
                      .da_sum = work.da_sum[block].data(),
                      .scratch = reserve(work.scratch, kernels.level_scratch_size(layer.shape, kTileRows))});
       leave(layer, block, delta);
