@@ -61,8 +61,7 @@ RETROGRADE_INLINE Reduced<T, W> reduce(Vec<T, W> x) {
   using C = ExpConstants<T>;
   using V = Vec<T, W>;
   const V low(C::kMin), high(C::kMax), magic(C::kMagic), one(T(1));
-  x = V(x.v < low.v ? low.v : x.v);
-  x = V(x.v > high.v ? high.v : x.v);
+  x = at_most(high, at_least(low, x));
   const V shifted = x * V(T(1.44269504088896340736)) + magic;
   const V n = shifted - magic;
   const V r = (x - n * V(C::kLn2High)) - n * V(C::kLn2Low);
@@ -90,6 +89,22 @@ RETROGRADE_INLINE std::complex<double> expm1(std::complex<double> x) {
   return {std::expm1(x.real()), std::exp(x.real()) * x.imag()};
 }
 
+// In single precision x P(x²)/Q(x²), the 13/6 rational of Eigen's tanh scaled to Q(0) = 1.
+template <int W>
+RETROGRADE_INLINE Vec<float, W> tanh(Vec<float, W> x) {
+  using V = Vec<float, W>;
+  constexpr double p[] = {4.89352455891786e-03, 6.37261928875436e-04,  1.48572235717979e-05,
+                          5.12229709037114e-08, -8.60467152213735e-11, 2.00018790482477e-13,
+                          -2.76076847742355e-16};
+  constexpr double q[] = {4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04,
+                          1.19825839466702e-06};
+  x = at_most(V(7.99881172f), at_least(V(-7.99881172f), x));
+  const V x2 = x * x;
+  V numerator = V(p[6] / q[0]), denominator = V(q[3] / q[0]);
+  for (int k = 5; k >= 0; --k) numerator = numerator * x2 + V(p[k] / q[0]);
+  for (int k = 2; k >= 0; --k) denominator = denominator * x2 + V(q[k] / q[0]);
+  return x * numerator / denominator;
+}
 template <class T, int W>
 RETROGRADE_INLINE Vec<T, W> tanh(Vec<T, W> x) {
   const Vec<T, W> magnitude = if_positive(x, x, -x);

@@ -74,8 +74,9 @@ struct Affine {
     const Sizes n(inputs, outputs);
     std::fill_n(scratch, (inputs + 1) * n.y_stride, T{});
     const auto add = [&](std::size_t count, LeftOperand<T> a, T* to) {
-      multiply<Isa, T, 1>(count, n.forward.vectors, n.forward.vectors, {1, rows}, a,
-                          {dy, n.y_stride, 0, kWidth}, {to, n.y_stride, kWidth}, {to, n.y_stride, kWidth});
+      multiply<Isa, T, 1>(
+          count, n.forward.vectors, n.forward.vectors,
+          {{1, rows}, a, {dy, n.y_stride, 0, kWidth}, {to, n.y_stride, kWidth}, {to, n.y_stride, kWidth}});
     };
     add(inputs, {x, 1, x_stride}, scratch);
     each_square(inputs, outputs, [&](std::size_t o, std::size_t k) {

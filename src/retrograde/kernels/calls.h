@@ -100,7 +100,7 @@ struct BackwardCall {
   const std::uint8_t* cut =
       nullptr;            // [rows], 1: nothing goes back from this row to the one before; null: none
   T* carry[2] = {};       // [B][stride]
-  T* dx = nullptr;        // [rows][input.stride] +=; null: not wanted
+  T* dx = nullptr;        // [rows][input.stride], written; null: not wanted
   T* gradient = nullptr;  // packed, +=
   T* scratch = nullptr;
 };
@@ -135,7 +135,7 @@ struct WeightsCall {
   LayerTape<T> tape;
   const T* da = nullptr;     // rows of [first, last) only: [panel][row][slot][lane]
   std::size_t da_panel = 0;  // from panel to panel
-  T* dx = nullptr;           // [rows][input.stride] +=; null: not wanted
+  T* dx = nullptr;           // [rows][input.stride], written; null: not wanted
   T* gradient = nullptr;
   T* scratch = nullptr;  // scratch_size
 };

@@ -37,6 +37,14 @@ struct Rectangle {
 struct Terms {
   std::size_t outer = 1, inner = 0;
 };
+template <class T>
+struct Product {
+  Terms terms;
+  LeftOperand<T> a;
+  RightOperand<T> b;
+  Rectangle<const T> from;
+  Rectangle<T> c;
+};
 
 namespace detail {
 
@@ -50,46 +58,68 @@ RETROGRADE_INLINE std::complex<double> multiply_add(std::complex<double> a, std:
           c.imag() + (a.real() * b.imag() + a.imag() * b.real())};
 }
 
+// f(0), f(1), .. f(N − 1) with constants, so that arrays indexed by them live in registers.
+template <int N, class F>
+RETROGRADE_INLINE void unrolled(F f) {
+  [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<int, I>{}), ...);
+  }
+  (std::make_integer_sequence<int, N>{});
+}
+
 // R rows by G groups, S sums side by side. A null `from.p`: the sums are added to c itself, last.
 template <class Isa, class T, int R, int G, int C, int S>
-void tile(Terms terms, LeftOperand<T> a, RightOperand<T> b, Rectangle<const T> from, Rectangle<T> c) {
+void tile(const Product<T>& product) {
+  const Terms terms = product.terms;
+  const LeftOperand<T> a = product.a;
+  const RightOperand<T> b = product.b;
+  const Rectangle<const T> from = product.from;
+  const Rectangle<T> c = product.c;
   using V = Vector<Isa, T>;
-  constexpr std::size_t lanes = kLanes<V>;
-  V sum[S][R][G][C];
-  for (std::size_t s = 0; s < S; ++s)
-    for (std::size_t r = 0; r < R; ++r)
-      for (std::size_t g = 0; g < G; ++g)
-        for (std::size_t j = 0; j < C; ++j)
-          sum[s][r][g][j] =
-              s == 0 && from.p ? load<V>(from.p + r * from.row + g * from.group + j * lanes) : V(T(0));
-  const auto add = [&](const T* pa, const T* pb, V(&to)[R][G][C]) __attribute__((always_inline)) {
-    V right[G][C];
-    for (std::size_t g = 0; g < G; ++g)
-      for (std::size_t j = 0; j < C; ++j) right[g][j] = load<V>(pb + g * b.group + j * lanes);
-    for (std::size_t r = 0; r < R; ++r) {
+  constexpr int lanes = kLanes<V>, columns = G * C, size = R * columns;
+  const auto place = [](const auto& in, int i) __attribute__((always_inline)) {
+    const auto row = static_cast<std::size_t>(i / columns), group = static_cast<std::size_t>(i % columns / C);
+    return in.p + row * in.row + group * in.group + i % C * lanes;
+  };
+  V sum[S * size];
+  unrolled<S * size>([&](auto i) __attribute__((always_inline)) { sum[i] = V(T(0)); });
+  if (from.p)
+    unrolled<size>([&](auto i) __attribute__((always_inline)) { sum[i] = load<V>(place(from, i)); });
+
+  const auto add = [&](const T* pa, const T* pb, auto first) __attribute__((always_inline)) {
+    V right[columns];
+    unrolled<columns>([&](auto j) __attribute__((always_inline)) {
+      right[j] = load<V>(pb + j / C * b.group + j % C * lanes);
+    });
+    unrolled<R>([&](auto r) __attribute__((always_inline)) {
       const V left(pa[r * a.row]);
-      for (std::size_t g = 0; g < G; ++g)
-        for (std::size_t j = 0; j < C; ++j) to[r][g][j] = multiply_add(left, right[g][j], to[r][g][j]);
-    }
+      unrolled<columns>([&](auto j) __attribute__((always_inline)) {
+        constexpr int i = first + r * columns + j;
+        sum[i] = multiply_add(left, right[j], sum[i]);
+      });
+    });
   };
   for (std::size_t o = 0; o < terms.outer; ++o) {
     const T* pa = a.p + o * a.outer;
     const T* pb = b.p + o * b.outer;
     std::size_t k = terms.inner;
     for (; k >= S; k -= S)
-      for (std::size_t s = 0; s < S; ++s, pa += a.k, pb += b.k) add(pa, pb, sum[s]);
-    if constexpr (S > 1)
-      for (std::size_t s = 0; s + 1 < S; ++s, pa += a.k, pb += b.k)
-        if (s < k) add(pa, pb, sum[s]);
+      unrolled<S>([&](auto s) __attribute__((always_inline)) {
+        add(pa, pb, std::integral_constant<int, s * size>{});
+        pa += a.k, pb += b.k;
+      });
+    unrolled<S - 1>([&](auto s) __attribute__((always_inline)) {
+      if (static_cast<std::size_t>(s) >= k) return;
+      add(pa, pb, std::integral_constant<int, s * size>{});
+      pa += a.k, pb += b.k;
+    });
   }
-  for (std::size_t r = 0; r < R; ++r)
-    for (std::size_t g = 0; g < G; ++g)
-      for (std::size_t j = 0; j < C; ++j) {
-        T* const to = c.p + r * c.row + g * c.group + j * lanes;
-        V total = from.p ? sum[0][r][g][j] : load<V>(to) + sum[0][r][g][j];
-        for (std::size_t s = 1; s < S; ++s) total += sum[s][r][g][j];
-        store(to, total);
-      }
+  if (!from.p)
+    unrolled<size>([&](auto i) __attribute__((always_inline)) { sum[i] = load<V>(place(c, i)) + sum[i]; });
+  unrolled<size>([&](auto i) __attribute__((always_inline)) {
+    unrolled<S - 1>([&](auto s) __attribute__((always_inline)) { sum[i] += sum[i + (s + 1) * size]; });
+    store(place(c, i), sum[i]);
+  });
 }
 
 // Accumulators that leave room for a row of b and a broadcast; measured on GCC 12 and Clang 14.
@@ -109,7 +139,7 @@ constexpr int tile_groups(std::size_t rows) {
 }
 
 template <class T>
-using Tile = void (*)(Terms, LeftOperand<T>, RightOperand<T>, Rectangle<const T>, Rectangle<T>);
+using Tile = void (*)(const Product<T>&);
 
 // The tile of R rows; null where it would not fit the registers.
 template <class Isa, class T, int G, int C, int S, std::size_t... R>
@@ -126,8 +156,7 @@ constexpr std::array<Tile<T>, sizeof...(R)> tiles(std::index_sequence<R...>) {
 // Rows in blocks as equal as can be, of G groups. Two sums are taken one after the other where they would not
 // fit the registers together; for four the block has fewer rows.
 template <class Isa, class T, int G, int C, int S>
-void multiply_groups(std::size_t rows, Terms terms, LeftOperand<T> a, RightOperand<T> b,
-                     Rectangle<const T> from, Rectangle<T> c) {
+void multiply_groups(std::size_t rows, Product<T> m) {
   constexpr std::size_t most =
       S <= 2 ? kTileRows<Isa, C> : std::clamp(kAccumulators<Isa> / (G * C * S), 1, kTileRows<Isa, C>);
   static constexpr auto together = tiles<Isa, T, G, C, S>(std::make_index_sequence<most>());
@@ -135,15 +164,18 @@ void multiply_groups(std::size_t rows, Terms terms, LeftOperand<T> a, RightOpera
   for (std::size_t blocks = (rows + most - 1) / most; blocks > 0; --blocks) {
     const std::size_t r = (rows + blocks - 1) / blocks;
     if (const auto run = together[r - 1]) {
-      run(terms, a, b, from, c);
+      run(m);
     } else {
-      for (std::size_t s = 0; s < std::min<std::size_t>(S, terms.inner); ++s)
-        apart[r - 1]({terms.outer, (terms.inner - s + S - 1) / S}, {a.p + s * a.k, a.row, S * a.k, a.outer},
-                     {b.p + s * b.k, S * b.k, b.outer, b.group}, s == 0 ? from : Rectangle<const T>{nullptr},
-                     c);
+      Product<T> part = m;
+      part.a.k *= S, part.b.k *= S;
+      for (std::size_t s = 0; s < std::min<std::size_t>(S, m.terms.inner); ++s) {
+        part.terms.inner = (m.terms.inner - s + S - 1) / S;
+        apart[r - 1](part);
+        part.a.p += m.a.k, part.b.p += m.b.k, part.from.p = nullptr;
+      }
     }
-    rows -= r, a.p += r * a.row, c.p += r * c.row;
-    if (from.p) from.p += r * from.row;
+    rows -= r;
+    m.a.p += r * m.a.row, m.from.p += r * m.from.row, m.c.p += r * m.c.row;
   }
 }
 
@@ -151,12 +183,13 @@ void multiply_groups(std::size_t rows, Terms terms, LeftOperand<T> a, RightOpera
 
 // `width`: vectors in a row of the whole matrix b, of which these groups may be a part.
 template <class Isa, class T, int C>
-void multiply(std::size_t rows, std::size_t groups, std::size_t width, Terms terms, LeftOperand<T> a,
-              RightOperand<T> b, Rectangle<const T> from, Rectangle<T> c) {
+void multiply(std::size_t rows, std::size_t groups, std::size_t width, Product<T> m) {
   const auto run = [&]<int G, int S>(std::integral_constant<int, G>, std::integral_constant<int, S>) {
-    if constexpr (G * C <= detail::kAccumulators<Isa>)
-      for (; groups >= G; groups -= G, b.p += G * b.group, from.p += G * from.group, c.p += G * c.group)
-        detail::multiply_groups<Isa, T, G, C, S>(rows, terms, a, b, from, c);
+    if constexpr (G * C <= (S == 1 ? detail::kAccumulators<Isa> : 8 / S))
+      for (; groups >= G; groups -= G) {
+        detail::multiply_groups<Isa, T, G, C, S>(rows, m);
+        m.b.p += G * m.b.group, m.from.p += G * m.from.group, m.c.p += G * m.c.group;
+      }
   };
   const auto with = [&]<int S>(std::integral_constant<int, S> sums) {
     const int most = detail::tile_groups<Isa, C>(rows);
@@ -166,7 +199,7 @@ void multiply(std::size_t rows, std::size_t groups, std::size_t width, Terms ter
     if (most >= 2) run(std::integral_constant<int, 2>{}, sums);
     run(std::integral_constant<int, 1>{}, sums);
   };
-  if (terms.inner == 0 || terms.outer == 0 || width > 4)
+  if (m.terms.inner == 0 || m.terms.outer == 0 || width > 4)
     with(std::integral_constant<int, 1>{});
   else if (width > 2)
     with(std::integral_constant<int, 2>{});
@@ -185,9 +218,9 @@ void multiply_columns(std::size_t rows, std::size_t vectors, Terms terms, LeftOp
   constexpr std::size_t lanes = kLanes<Vector<Isa, T>>;
   const auto panels = [&]<int C>(std::integral_constant<int, C>, std::size_t groups) {
     constexpr std::size_t width = C * lanes;
-    multiply<Isa, T, C>(rows, groups, vectors, terms, a,
-                        {b + columns.first * width, width, columns.outer * width, columns.rows * width}, from,
-                        c);
+    multiply<Isa, T, C>(
+        rows, groups, vectors,
+        {terms, a, {b + columns.first * width, width, columns.outer * width, columns.rows * width}, from, c});
     b += groups * columns.rows * width, from.p += groups * from.group, c.p += groups * c.group;
   };
   panels(std::integral_constant<int, 4>{}, vectors / 4);

@@ -64,29 +64,33 @@ struct Recurrence : Packing<Cell, Isa, T> {
 
   // --- forward
 
-  // A = b, then A += x W on the slots that take the input.
+  // A = b, and x W on the slots that take the input.
   static void input_part(const Sizes& n, const T* packed, const PackedOffsets& o, LayerInput<T> input,
                          std::size_t first, std::size_t count, Rectangle<T> a) {
     constexpr std::size_t slots = kSlots.input.count, lanes = slots * kWidth;
-    const T* const bias = packed + o.bias;
-    for (std::size_t p = 0; p < n.panels; ++p) {
-      const T* const w = packed + o.input + p * n.inputs * lanes;
-      const Rectangle<T> to = at(a, 0, p);
+    const T *const bias = packed + o.bias, *const w = packed + o.input;
+    if (!input.tokens) {
+      const Rectangle<T> to = slot(a, kSlots.input.first);
+      multiply<Isa, T, slots>(count, n.panels, n.panels * slots,
+                              {{1, n.inputs},
+                               {input.x + first * input.stride, input.stride},
+                               {w, lanes, 0, n.inputs * lanes},
+                               {bias + kSlots.input.first * kWidth, 0, kSlotLanes},
+                               to});
+    }
+    for (std::size_t p = 0; p < n.panels; ++p)
       for (std::size_t s = 0; s < kSlots.slots; ++s) {
-        if (kSlots.input.contains(s) && !input.tokens) continue;
+        const bool takes_input = kSlots.input.contains(s);
+        if (takes_input && !input.tokens) continue;
         const V b = load<V>(bias + (p * kSlots.slots + s) * kWidth);
         for (std::size_t r = 0; r < count; ++r) {
-          const bool token = kSlots.input.contains(s);
-          const T* const row = w + (token ? static_cast<std::size_t>(input.tokens[first + r]) * lanes : 0) +
-                               (s - kSlots.input.first) * kWidth;
-          store(to.p + r * to.row + s * kWidth, token ? b + load<V>(row) : b);
+          V sum = b;
+          if (takes_input)
+            sum += load<V>(w + (p * n.inputs + static_cast<std::size_t>(input.tokens[first + r])) * lanes +
+                           (s - kSlots.input.first) * kWidth);
+          store(at(a, r, p).p + s * kWidth, sum);
         }
       }
-      if (!input.tokens)
-        multiply<Isa, T, slots>(
-            count, 1, n.panels * slots, {1, n.inputs}, {input.x + first * input.stride, input.stride},
-            {w, lanes}, {bias + p * kSlotLanes + kSlots.input.first * kWidth}, slot(to, kSlots.input.first));
-    }
   }
 
   template <std::size_t Stage>
@@ -95,9 +99,10 @@ struct Recurrence : Packing<Cell, Isa, T> {
     constexpr SlotRange slots = kSlots.recurrent[Stage];
     constexpr std::size_t lanes = slots.count * kWidth;
     const Rectangle<T> to = slot(at(a, 0, panel), slots.first);
+    const T* const u = packed + o.recurrent[Stage] + panel * n.units * lanes;
     multiply<Isa, T, slots.count>(
-        count, panels, n.panels * slots.count, {1, n.units}, {v, n.stride},
-        {packed + o.recurrent[Stage] + panel * n.units * lanes, lanes, 0, n.units * lanes}, read(to), to);
+        count, panels, n.panels * slots.count,
+        {{1, n.units}, {v, n.stride}, {u, lanes, 0, n.units * lanes}, read(to), to});
   }
 
   template <std::size_t N>
@@ -227,19 +232,25 @@ struct Recurrence : Packing<Cell, Isa, T> {
 
   // --- backward
 
-  // out += dA Wᵀ on the slots of a product; `columns` = I or H. Lanes beyond the last unit are skipped.
+  // out = from + dA Wᵀ on the slots of a product; `columns` = I or H. Lanes beyond the last unit are skipped.
   static void transposed_product(const Sizes& n, SlotRange slots, std::size_t columns, std::size_t count,
-                                 Rectangle<T> da, const T* packed, T* out, std::size_t out_row) {
+                                 Rectangle<T> da, const T* packed, Rectangle<const T> from, T* out,
+                                 std::size_t out_row) {
     const ColumnPanels panels = n.transposed(slots, columns);
     const std::size_t lanes = slots.count * kWidth, full = n.tail == kWidth ? n.panels : n.panels - 1;
     const Rectangle<T> to{out, out_row, 4 * kWidth};
     const auto product = [&](std::size_t panel, Terms terms, std::size_t a_outer, std::size_t b_outer) {
       multiply_columns<Isa, T>(count, panels.vectors, terms,
                                {slot(at(da, 0, panel), slots.first).p, da.row, 1, a_outer}, packed,
-                               {panels.rows, panel * lanes, b_outer}, read(to), to);
+                               {panels.rows, panel * lanes, b_outer}, from, to);
+      from = read(to);
     };
-    product(0, {full, lanes}, da.group, lanes);
+    if (full > 0) product(0, {full, lanes}, da.group, lanes);
     if (full < n.panels) product(full, {slots.count, n.tail}, kWidth, kWidth);
+  }
+  static Rectangle<const T> zero() {
+    static constexpr T zeros[4 * kWidth] = {};
+    return {zeros, 0, 0};
   }
 
   // Rows of a step or of a level: delta turns from the gradient by the states after the step into that before
@@ -262,18 +273,18 @@ struct Recurrence : Packing<Cell, Isa, T> {
     T* dv;
 
     void run() const {
-      for (std::size_t p = 0; p < n.panels; ++p)
-        for (std::size_t i = 0; i < count; ++i) map(p, i);
+      for (std::size_t i = 0; i < count; ++i)
+        for (std::size_t p = 0; p < n.panels; ++p) map(p, i);
       if constexpr (kSlots.stages == 2) {
-        through_product(1, dv, true);
-        for (std::size_t p = 0; p < n.panels; ++p)
-          for (std::size_t i = 0; i < count; ++i) inner_map(p, i);
+        through_product(1, zero(), dv);
+        for (std::size_t i = 0; i < count; ++i)
+          for (std::size_t p = 0; p < n.panels; ++p) inner_map(p, i);
       }
       if (tape.mask) {
-        through_product(0, dv, true);
+        through_product(0, zero(), dv);
         for (std::size_t i = 0; i < count * n.stride; ++i) delta[0][i] += dv[i];
       } else {
-        through_product(0, delta[0], false);
+        through_product(0, {delta[0], n.stride, 4 * kWidth}, delta[0]);
       }
     }
 
@@ -311,11 +322,10 @@ struct Recurrence : Packing<Cell, Isa, T> {
       store_all(at(da, i, p).p, d_pre);
       for (std::size_t s = 0; s < kSlots.states; ++s) store(delta[s] + i * n.stride + p * kWidth, d_state[s]);
     }
-    // to (+)= dA Uᵀ of a stage, times the mask if there is one.
-    void through_product(std::size_t stage, T* to, bool overwrite) const {
-      if (overwrite) std::fill_n(to, count * n.stride, T{});
+    // to = from + dA Uᵀ of a stage, times the mask if there is one.
+    void through_product(std::size_t stage, Rectangle<const T> from, T* to) const {
       transposed_product(n, kSlots.recurrent[stage], n.units, count, da,
-                         packed + o.recurrent_transposed[stage], to, n.stride);
+                         packed + o.recurrent_transposed[stage], from, to, n.stride);
       if (tape.mask)
         for (std::size_t i = 0; i < count; ++i)
           masked(1, n.stride, tape.mask + sequence(i) * n.stride, to + i * n.stride, to + i * n.stride);
@@ -385,8 +395,8 @@ struct Recurrence : Packing<Cell, Isa, T> {
         da,         call.scratch + (call.count + 1) * n.row}
         .run();
     if (call.dx)
-      transposed_product(n, kSlots.input, n.inputs, call.count, da, call.packed + o.input_transposed, call.dx,
-                         call.dx_stride);
+      transposed_product(n, kSlots.input, n.inputs, call.count, da, call.packed + o.input_transposed,
+                         {call.dx, call.dx_stride, 4 * kWidth}, call.dx, call.dx_stride);
     for (std::size_t p = 0; p < n.panels; ++p)
       for (std::size_t i = 0; i < call.count; ++i) {
         T* const sum = call.da_sum + (p * call.rows + call.row[i]) * kSlotLanes;
@@ -411,13 +421,13 @@ struct Recurrence : Packing<Cell, Isa, T> {
     const std::size_t row0 = call.rows.offset[call.first], count = call.rows.offset[call.last] - row0;
     const Rectangle<T> da{const_cast<T*>(call.da), kSlotLanes, call.da_panel};
     if (call.dx)
-      transposed_product(n, kSlots.input, n.inputs, count, da, call.packed + o.input_transposed,
+      transposed_product(n, kSlots.input, n.inputs, count, da, call.packed + o.input_transposed, zero(),
                          call.dx + row0 * call.input.stride, call.input.stride);
     if (!call.gradient) return;
     static constexpr T one{1};
     const Rectangle<T> bias{call.gradient + o.bias, 0, kSlotLanes};
-    multiply<Isa, T, kSlots.slots>(1, n.panels, n.panels * kSlots.slots, {1, count}, {&one, 0, 0},
-                                   {da.p, da.row, 0, da.group}, read(bias), bias);
+    multiply<Isa, T, kSlots.slots>(1, n.panels, n.panels * kSlots.slots,
+                                   {{1, count}, {&one, 0, 0}, {da.p, da.row, 0, da.group}, read(bias), bias});
     if (call.input.tokens)
       token_weights(n, call.input.tokens + row0, count, da, call.gradient + o.input);
     else
@@ -459,8 +469,9 @@ struct Recurrence : Packing<Cell, Isa, T> {
                               std::size_t count, Rectangle<T> da, T* gradient) {
     constexpr std::size_t lanes = Count * kWidth;
     const Rectangle<T> to{gradient, lanes, inner * lanes};
-    multiply<Isa, T, Count>(inner, n.panels, n.panels * Count, {1, count}, {v, 1, v_row},
-                            {slot(da, First).p, da.row, 0, da.group}, read(to), to);
+    multiply<Isa, T, Count>(
+        inner, n.panels, n.panels * Count,
+        {{1, count}, {v, 1, v_row}, {slot(da, First).p, da.row, 0, da.group}, read(to), to});
   }
 
   static void token_weights(const Sizes& n, const std::int32_t* tokens, std::size_t count, Rectangle<T> da,

@@ -9,6 +9,10 @@
 #include <type_traits>
 #include <utility>
 
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 #define RETROGRADE_INLINE [[gnu::always_inline]] inline
 
 namespace retrograde {
@@ -105,6 +109,28 @@ RETROGRADE_INLINE void transpose(Vec<T, W> (&m)[W]) {
 }
 template <int>
 RETROGRADE_INLINE void transpose(std::complex<double> (&)[1]) {}
+
+// The larger, or the smaller, of x and a limit; NaN stays NaN.
+template <class T, int W>
+RETROGRADE_INLINE Vec<T, W> at_least(Vec<T, W> limit, Vec<T, W> x) {
+#ifdef __AVX512F__
+  if constexpr (sizeof(x) == 64 && sizeof(T) == 4)
+    return _mm512_maskz_max_ps(static_cast<__mmask16>(-1), limit.v, x.v);
+  if constexpr (sizeof(x) == 64 && sizeof(T) == 8)
+    return _mm512_maskz_max_pd(static_cast<__mmask8>(-1), limit.v, x.v);
+#endif
+  return Vec<T, W>(limit.v > x.v ? limit.v : x.v);
+}
+template <class T, int W>
+RETROGRADE_INLINE Vec<T, W> at_most(Vec<T, W> limit, Vec<T, W> x) {
+#ifdef __AVX512F__
+  if constexpr (sizeof(x) == 64 && sizeof(T) == 4)
+    return _mm512_maskz_min_ps(static_cast<__mmask16>(-1), limit.v, x.v);
+  if constexpr (sizeof(x) == 64 && sizeof(T) == 8)
+    return _mm512_maskz_min_pd(static_cast<__mmask8>(-1), limit.v, x.v);
+#endif
+  return Vec<T, W>(limit.v < x.v ? limit.v : x.v);
+}
 
 // Lane by lane through a scalar function, for what has no vector form.
 template <class F, class T, int W>

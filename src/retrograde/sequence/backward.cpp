@@ -95,7 +95,7 @@ void layers_backward(Tape<T>& tape, const State<T>* final_state, const Bptt& bpt
     const bool want_dx = !bottom || gradients.want_dx || config.embedding;
     const std::size_t in_stride = tape.layer(k, 0).input.stride;
     Buffer<T>& below = bottom ? work.last : work.d_output[k - 1];
-    T* const dx = want_dx ? zeros(below, rows.size() * in_stride) : nullptr;
+    T* const dx = want_dx ? reserve(below, rows.size() * in_stride) : nullptr;
     for (std::size_t d = 0; d < config.directions(); ++d) {
       auto& layer = tape.layer(k, d);
       const T* const dy = detail::output_gradient(tape, k, d, work.dy);
@@ -104,7 +104,7 @@ void layers_backward(Tape<T>& tape, const State<T>* final_state, const Bptt& bpt
         carry[s] = reserve(work.carry[s], rows.batch() * layer.stride);
         detail::final_cotangent(tape, final_state, k, d, s, carry[s]);
       }
-      T* const dx_own = dx && d == 1 ? zeros(work.dx_reversed, rows.size() * in_stride) : dx;
+      T* const dx_own = dx && d == 1 ? reserve(work.dx_reversed, rows.size() * in_stride) : dx;
       T* const gradient = zeros(work.gradient, kernels.offsets(layer.shape).gradient_size);
       kernels.backward(config.cell.get(),
                        {.rows = rows.view(),

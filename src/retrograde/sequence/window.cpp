@@ -50,11 +50,11 @@ class WindowSweep {
     auto& work = tape_.work_;
     const bool want_dx = gradients.want_dx || config_.embedding;
     const std::size_t in_stride = tape_.layer(0, 0).input.stride;
-    T* const dx = want_dx ? zeros(work.last, rows_.size() * in_stride) : nullptr;
+    T* const dx = want_dx ? reserve(work.last, rows_.size() * in_stride) : nullptr;
     each_block([&](std::size_t k, std::size_t d, std::size_t i) {
       auto& layer = tape_.layer(k, d);
       T* const dx_own = k > 0 || !dx ? nullptr
-                        : d == 1     ? zeros(work.dx_reversed, rows_.size() * in_stride)
+                        : d == 1     ? reserve(work.dx_reversed, rows_.size() * in_stride)
                                      : dx;
       T* const gradient = zeros(work.gradient, kernels.offsets(layer.shape).gradient_size);
       kernels.weights({.rows = rows_.view(),
