@@ -23,7 +23,9 @@ struct Recurrence : Packing<Cell, Isa, T> {
   // A segment is what stays in cache between the sweep and the products that follow it.
   static constexpr std::size_t kSegmentRows = 256;
 
-  static std::size_t segment_rows(StepRows rows) { return std::max(kSegmentRows, rows.batch()); }
+  static std::size_t segment_rows(StepRows rows) {
+    return std::min(std::max(kSegmentRows, rows.batch()), rows.offset[rows.steps]);
+  }
   // The end of the segment of steps that begins at `first`, going forward.
   static std::size_t segment_end(StepRows rows, std::size_t first, std::size_t last) {
     std::size_t t = first + 1;

@@ -19,7 +19,7 @@ Stream<T>::Stream(const Network<T>& network, std::size_t batch)
   for (std::size_t k = 0; k < config_.layers(); ++k) {
     Layer& layer = layers_.emplace_back();
     layer.shape = {config_.inputs_of(k), config_.hidden[k]};
-    layer.stride = round_up(layer.shape.units, kernels.lanes);
+    layer.stride = row_stride(layer.shape.units, kernels.lanes, sizeof(T));
     kernels.pack(layer.shape, detail::weights_of(network, k, 0),
                  zeros(layer.packed, kernels.offsets(layer.shape).size));
     for (std::size_t s = 0; s < config_.states(); ++s) {
