@@ -15,6 +15,8 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string>
+#include <vector>
 
 namespace retrograde::cli {
 
@@ -32,6 +34,9 @@ struct Command {
   CLI::App* app;
   std::function<Exit()> run;
 };
+
+// Runs the program with these words after its name: errors become text on stderr and an exit code.
+Exit run_program(std::vector<std::string> words);
 
 Command add_train(CLI::App& app);
 Command add_eval(CLI::App& app);

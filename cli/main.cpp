@@ -27,11 +27,13 @@ Exit report(Exit code, std::string_view message) {
   return code;
 }
 
-Exit run(std::vector<std::string> arguments) {
+}  // namespace
+
+Exit run_program(std::vector<std::string> arguments) {
   CLI::App app(kAbout, "retrograde");
   set_up(app);
-  const std::vector<Command> commands{add_train(app),   add_eval(app),  add_predict(app), add_sample(app),
-                                      add_inspect(app), add_check(app), add_doctor(app)};
+  const std::vector<Command> commands{add_train(app),   add_eval(app), add_predict(app), add_sample(app),
+                                      add_inspect(app), add_demo(app), add_check(app),   add_doctor(app)};
   try {
     parse(app, std::move(arguments));
     for (const Command& command : commands)
@@ -52,9 +54,8 @@ Exit run(std::vector<std::string> arguments) {
   }
 }
 
-}  // namespace
 }  // namespace retrograde::cli
 
 int main(int argc, char** argv) {
-  return static_cast<int>(retrograde::cli::run(std::vector<std::string>(argv + 1, argv + argc)));
+  return static_cast<int>(retrograde::cli::run_program(std::vector<std::string>(argv + 1, argv + argc)));
 }
