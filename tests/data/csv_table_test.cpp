@@ -63,7 +63,8 @@ TEST_F(CsvTables, ARequiredColumnThatHoldsNoNumbersIsTheError) {
   const std::string text = "month,load\nJan,1\nFeb,2\n";
   EXPECT_THAT(open(text, {.required = {"load"}}).table->columns(), ElementsAre("load"));
   EXPECT_THAT(message_of<DataError>([&] { open(text, {.required = {"month"}}); }),
-              HasSubstr("power.csv:2:1: \"Jan\" is not a number (column \"month\")"));
+              AllOf(HasSubstr("power.csv:2:1: \"Jan\" is not a number (column \"month\")"),
+                    HasSubstr("The column holds texts")));
   EXPECT_THAT(message_of<UsageError>([&] { open(text, {.required = {"lode"}}); }), HasSubstr("month, load"));
   EXPECT_THROW(open(text, {.required = {"load"}, .ignored = {"load"}}), UsageError);
 }

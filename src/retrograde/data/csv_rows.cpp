@@ -152,24 +152,28 @@ std::size_t CsvRowParser::code(const CsvReader& file, const CsvRecord& record, s
 void CsvRowParser::refuse(CsvReader file, const CsvRecord& record, std::size_t column) const {
   const std::string cell = record.cells[column];
   const bool missing = is_missing(cell);
-  std::size_t more = 1;
+  std::size_t same = 1, numbers = 0, texts = 0;
   try {
-    for (CsvRecord other; file.next(other);) more += other.cells[column] == cell;
+    for (CsvRecord other; file.next(other);) {
+      same += other.cells[column] == cell;
+      ++(to_number(other.cells[column]) || is_missing(other.cells[column]) ? numbers : texts);
+    }
   } catch (const Error&) {
     // The file has further faults; the first one is what is reported.
   }
   std::string remedy = "Use --fill forward, or --fill drop.";
   if (missing && options_->fill == Fill::forward) {
     remedy = "Nothing stands above it to fill it from: use --fill drop.";
+  } else if (const auto number = with_decimal_point(cell); !missing && !number.empty()) {
+    remedy = fmt::format("Is that a decimal comma? Write {}.", number);
+  } else if (!missing && texts > numbers) {
+    remedy = "The column holds texts, not numbers.";
   } else if (!missing) {
     remedy = fmt::format("Use --na {} --fill forward, or --fill drop.", shown(cell));
   }
-  if (const auto number = with_decimal_point(cell); !missing && !number.empty()) {
-    remedy = fmt::format("Is that a decimal comma? Write {}.", number);
-  }
   throw DataError("{}:{}:{}: {} is {} (column \"{}\").\n{} such cell{}. {}", file.name(), record.line,
-                  column + 1, shown(cell), missing ? "missing" : "not a number", file.columns()[column], more,
-                  more == 1 ? "" : "s", remedy);
+                  column + 1, shown(cell), missing ? "missing" : "not a number", file.columns()[column], same,
+                  same == 1 ? "" : "s", remedy);
 }
 
 }  // namespace retrograde
