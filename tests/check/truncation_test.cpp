@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "check/problem.h"
+#include "retrograde/check/surrogate.h"
 
 namespace retrograde {
 namespace {
@@ -23,11 +24,6 @@ std::vector<Problem> problems() {
   return result;
 }
 
-std::complex<double> at_point(const ComplexFunction& f, const std::vector<double>& theta) {
-  const std::vector<std::complex<double>> point(theta.begin(), theta.end());
-  return f(point);
-}
-
 // Every derivative of f by complex step.
 std::vector<double> gradient_of(const ComplexFunction& f, const std::vector<double>& theta) {
   Random random(1);
@@ -35,50 +31,6 @@ std::vector<double> gradient_of(const ComplexFunction& f, const std::vector<doub
   const std::vector<double> one{1};
   for (std::size_t i = 0; i < g.size(); ++i) g[i] = complex_step(f, theta, {i, one}, random, 2).value;
   return g;
-}
-
-TEST(Surrogate, HasTheValueOfTheLossWhateverIsFrozen) {
-  for (const auto& problem : problems()) {
-    const auto theta = point_of(problem.network, problem.view());
-    const double loss = at_point(loss_function(problem.network, problem.view()), theta).real();
-    for (const auto& bptt : {full(), chunk(1), chunk(2), window(0), window(2), window(9)}) {
-      EXPECT_NEAR(at_point(surrogate_function(problem.network, problem.view(bptt)), theta).real(), loss,
-                  1e-14 * loss)
-          << to_string(bptt);
-    }
-  }
-}
-
-TEST(Surrogate, OfTheWholeSequenceIsASecondWitnessOfTheFullGradient) {
-  for (const auto& problem : problems()) {
-    const auto claimed = own_gradient(problem.network, problem.view());
-    const auto report = check_gradient(Objective{{}, surrogate_function(problem.network, problem.view())},
-                                       point_of(problem.network, problem.view()), claimed,
-                                       {.blocks = blocks_of(problem.network, problem.view())});
-    EXPECT_EQ(report.verdict, Verdict::agrees) << report.text();
-  }
-}
-
-TEST(Surrogate, TellsATruncatedGradientFromTheFullOneAndFromItsNeighbours) {
-  const auto all = problems();
-  for (const auto* one : {&all[1], &all[6]}) {  // an Elman net both ways, an LSTM
-    const auto& problem = *one;
-    const CheckOptions options{.blocks = blocks_of(problem.network, problem.view()), .mode = CheckMode::full};
-    const auto theta = point_of(problem.network, problem.view());
-    const auto verdict = [&](const Bptt& claimed, const Bptt& asked) {
-      const auto gradient = own_gradient(problem.network, problem.view(claimed));
-      const auto f = asked == full() ? loss_function(problem.network, problem.view())
-                                     : surrogate_function(problem.network, problem.view(asked));
-      return check_gradient(Objective{{}, f}, theta, gradient, options).verdict;
-    };
-    EXPECT_EQ(verdict(window(1), window(1)), Verdict::agrees);
-    EXPECT_EQ(verdict(chunk(2), chunk(2)), Verdict::agrees);
-    EXPECT_EQ(verdict(window(1), full()), Verdict::differs);
-    EXPECT_EQ(verdict(window(1), window(2)), Verdict::differs);
-    EXPECT_EQ(verdict(chunk(2), chunk(3)), Verdict::differs);
-    EXPECT_EQ(verdict(chunk(2), window(1)), Verdict::differs);
-    EXPECT_EQ(verdict(full(), chunk(3)), Verdict::differs);
-  }
 }
 
 TEST(Bias, IsThatOfTheSurrogatesExactGradients) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "retrograde/check/truncation.h"
+#include "retrograde/check/surrogate.h"
 
 namespace retrograde {
 namespace {

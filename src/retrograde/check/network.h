@@ -1,7 +1,7 @@
 // The check of our own gradients: any configuration, loss, batch and truncation, by every parameter, the
 // input and the start states. The claim is the production backward's; the truth is the complex step through a
 // forward on complex<double>, of the loss itself (full) or of the surrogate whose exact gradient the
-// truncated one is (check/truncation.h).
+// truncated one is (check/surrogate.h).
 #pragma once
 
 #include <optional>

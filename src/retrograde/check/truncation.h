@@ -16,10 +16,6 @@
 
 namespace retrograde {
 
-// The surrogate of problem.bptt as a function of the flat vector of blocks_of(). Evaluated piece by piece, so
-// it costs about T times the reach steps for a window.
-ComplexFunction surrogate_function(const Network<double>& network, const LossProblem& problem);
-
 struct BlockBias {
   double relative_norm = 0;  // |truncated - full| / |full|; NaN where full is zero
   double cosine = 0;
