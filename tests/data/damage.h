@@ -2,12 +2,20 @@
 // removed, overwritten and repeated. The same seed damages alike.
 #pragma once
 
-#include <algorithm>
-#include <string>
+#include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <string_view>
+
+#include "retrograde/base/error.h"
 #include "retrograde/base/random.h"
 
 namespace retrograde::testing {
+
+constexpr int kDamages = 1000;
 
 inline std::string damaged(std::string bytes, Random& random) {
   const auto anywhere = [&] { return random.below(bytes.size() + 1); };
@@ -40,6 +48,27 @@ inline std::string damaged(std::string bytes, Random& random) {
     }
   }
   return bytes;
+}
+
+// Reads a thousand damaged copies. What is thrown must be one of the library's errors and speak of `file`.
+// Gives the number of errors.
+template <class Read>
+int errors_of(const std::string& bytes, std::uint64_t seed, std::string_view file, Read read) {
+  Random random(seed);
+  int errors = 0;
+  for (int i = 0; i < kDamages; ++i) {
+    const std::string copy = damaged(bytes, random);
+    if (copy == bytes) continue;
+    try {
+      read(copy);
+    } catch (const Error& error) {
+      ++errors;
+      EXPECT_NE(std::string_view(error.what()).find(file), std::string_view::npos) << error.what();
+    } catch (const std::exception& error) {
+      ADD_FAILURE() << "damage " << i << ": " << error.what();
+    }
+  }
+  return errors;
 }
 
 }  // namespace retrograde::testing

@@ -8,7 +8,6 @@
 #include <cmath>
 
 #include "data/files.h"
-#include "retrograde/base/error.h"
 #include "retrograde/data/csv_table.h"
 #include "retrograde/data/npy.h"
 #include "retrograde/data/npz.h"
@@ -18,65 +17,42 @@ namespace retrograde {
 namespace {
 
 using testing::bytes_of;
-using testing::damaged;
+using testing::errors_of;
 using testing::golden;
+using testing::kDamages;
 
-constexpr int kTimes = 1000;
-
-// Reads damaged copies; what is thrown must be one of ours and say which file it is about. Gives the number
-// of errors.
-template <class Read>
-int errors_of(const std::string& bytes, std::uint64_t seed, Read read) {
-  Random random(seed);
-  int errors = 0;
-  for (int i = 0; i < kTimes; ++i) {
-    const std::string copy = damaged(bytes, random);
-    try {
-      read(*open_memory("the-file", std::as_bytes(std::span(copy))), copy);
-    } catch (const Error& error) {
-      ++errors;
-      EXPECT_NE(std::string_view(error.what()).find("the-file"), std::string_view::npos) << error.what();
-    } catch (const std::exception& error) {
-      ADD_FAILURE() << "damage " << i << ": " << error.what();
-    }
-  }
-  return errors;
-}
-
-// A source for readers that keep theirs.
-std::unique_ptr<ByteSource> again(const std::string& bytes) {
+std::unique_ptr<ByteSource> source_of(const std::string& bytes) {
   return open_memory("the-file", std::as_bytes(std::span(bytes)));
 }
 
 TEST(Damage, NpyFiles) {
   for (const auto* file : {"f8.npy", "fortran.npy", "i8_big.npy", "bool.npy", "version2.npy"}) {
     const auto whole = read_npy(golden(file));
-    const int errors = errors_of(bytes_of(golden(file)), 1, [&](const ByteSource&, const std::string& bytes) {
-      const Array array = NpyReader(again(bytes)).read();
+    const int errors = errors_of(bytes_of(golden(file)), 1, "the-file", [&](const std::string& bytes) {
+      const Array array = NpyReader(source_of(bytes)).read();
       std::size_t size = 1;
       for (const auto n : array.shape) size *= n;
       EXPECT_EQ(array.size(), size);
       EXPECT_LE(array.size(), whole.size() * 8 + 64);
     });
-    EXPECT_GT(errors, kTimes / 2) << file;
+    EXPECT_GT(errors, kDamages / 2) << file;
   }
 }
 
 TEST(Damage, NpzFiles) {
   const Array whole = read_npz(golden("stored.npz")).arrays.at("x");
   for (const auto* file : {"stored.npz", "deflated.npz"}) {
-    const int errors =
-        errors_of(bytes_of(golden(file)), 2, [&](const ByteSource& source, const std::string&) {
-          // A checksum stands over every array: what is read is what was written, under its own or a damaged
-          // name.
-          const Npz content = read_npz(source);
-          for (const auto& [name, array] : content.arrays) {
-            if (array.shape == whole.shape) {
-              EXPECT_EQ(array.values, whole.values);
-            }
-          }
-        });
-    EXPECT_GT(errors, kTimes / 2) << file;
+    const int errors = errors_of(bytes_of(golden(file)), 2, "the-file", [&](const std::string& bytes) {
+      // A checksum stands over every array: what is read is what was written, under its own or a damaged
+      // name.
+      const Npz content = read_npz(*source_of(bytes));
+      for (const auto& [name, array] : content.arrays) {
+        if (array.shape == whole.shape) {
+          EXPECT_EQ(array.values, whole.values);
+        }
+      }
+    });
+    EXPECT_GT(errors, kDamages / 2) << file;
   }
 }
 
@@ -87,8 +63,8 @@ TEST(Damage, CsvFiles) {
   }
   for (const std::size_t memory : {std::size_t{100}, std::size_t{1} << 20}) {
     const CsvTableOptions options{.classes = {"kind"}, .fill = Fill::forward, .memory = memory};
-    errors_of(text, 3, [&](const ByteSource&, const std::string& bytes) {
-      const CsvTable csv = open_csv_table(again(bytes), options);
+    errors_of(text, 3, "the-file", [&](const std::string& bytes) {
+      const CsvTable csv = open_csv_table(source_of(bytes), options);
       std::vector<double> values(csv.table->rows() * csv.table->width());
       csv.table->read(0, csv.table->rows(), values);
       for (const double v : values) EXPECT_TRUE(std::isfinite(v));
@@ -98,12 +74,12 @@ TEST(Damage, CsvFiles) {
 }
 
 TEST(Damage, TextsLinesAndNotes) {
-  errors_of("Bär\tČapek\nŁódź\tЩука\n", 4,
-            [](const ByteSource& source, const std::string&) { read_labelled_lines(source); });
-  errors_of("zwölf Boxkämpfer 𝄞", 5,
-            [](const ByteSource& source, const std::string&) { read_characters(source); });
-  errors_of("60 64 67\n-\n\n21 108\n60\n", 6, [](const ByteSource& source, const std::string&) {
-    for (const auto& piece : read_notes(source)) EXPECT_GT(piece.steps(), 0u);
+  errors_of("Bär\tČapek\nŁódź\tЩука\n", 4, "the-file",
+            [](const std::string& bytes) { read_labelled_lines(*source_of(bytes)); });
+  errors_of("zwölf Boxkämpfer 𝄞", 5, "the-file",
+            [](const std::string& bytes) { read_characters(*source_of(bytes)); });
+  errors_of("60 64 67\n-\n\n21 108\n60\n", 6, "the-file", [](const std::string& bytes) {
+    for (const auto& piece : read_notes(*source_of(bytes))) EXPECT_GT(piece.steps(), 0u);
   });
 }
 

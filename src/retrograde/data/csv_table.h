@@ -36,7 +36,7 @@ struct CsvTableOptions {
   std::vector<std::string> ignored{};  // a time stamp, say
   std::vector<std::string> na = {"", "NA", "NaN", "nan", "null"};
   Fill fill = Fill::refuse;
-  std::size_t memory = std::size_t{1} << 28;  // bytes of numbers to be kept
+  std::size_t memory = std::size_t{1} << 27;  // bytes of numbers to be kept
 };
 
 struct CsvTable {
