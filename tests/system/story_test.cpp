@@ -17,6 +17,13 @@ TEST(Story, TheDoctorNamesTheDerivativeTakenAtTheState) {
   EXPECT_THAT(outcome.out, HasSubstr("the carry"));
 }
 
+TEST(Story, TheDoctorNamesTheErrorSentInAtTheWrongStep) {
+  const Outcome outcome = retrograde({"doctor", kStory + "one_output.npz"});
+  EXPECT_EQ(outcome.exit, 3);
+  EXPECT_THAT(outcome.out, HasSubstr("output-gradient-at-wrong-step"));
+  EXPECT_THAT(outcome.out, HasSubstr("nothing is carried back"));
+}
+
 TEST(Story, ItsFilesAreWhatItsCodeWrites) {
   if (std::system("python3 -c 'import numpy' 2>/dev/null") != 0)
     GTEST_SKIP() << "python3 with numpy is not here: whether the story's files match its code was NOT tested";

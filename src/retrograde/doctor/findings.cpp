@@ -231,7 +231,7 @@ std::vector<std::string> ruled_out(const std::vector<Finding>& findings, const s
                              {"truncation", {"truncated", "window", "chunk"}},
                              {"scale", {"mean-or-sum", "factor-two", "sign", "scaled"}},
                              {"derivatives", {"derivative", "activation"}},
-                             {"the carry", {"carry", "upstream"}}};
+                             {"a dropped or misdirected carry", {"carry", "upstream"}}};
   std::vector<std::string> out;
   double gap = 0, allowed = 1e-300;
   for (const BlockRow& r : rows)

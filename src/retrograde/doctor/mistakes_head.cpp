@@ -109,6 +109,26 @@ void add_slope(const Problem& problem, Adder& to) {
            "(p - target) * p * (1 - p)", 0.03, kLoss, [](HeadPlan& h) { h.loss = Loss::squared; });
 }
 
+// One output a sequence, and code that looks for it in row 0.
+void add_wrong_step(const Problem& problem, Adder& to) {
+  if (!problem.net.last_output || !problem.net.head || problem.T < 2) return;
+  const auto sentence = [](const char* what) {
+    return fmt::format(
+        "the output belongs to the last step, but its error stands at step 0, with that step's {}; from step "
+        "0 "
+        "nothing is carried back, so a mistake in the carry leaves no trace in these numbers",
+        what);
+  };
+  const char* fix = "use t = T-1 for the one output: its state, its pre-activation, its error";
+  to.add("output-gradient-at-wrong-step", "the head, and dh", sentence("state in dV"), fix, "t = 0", 0.02,
+         kInject, [](HeadPlan& h) { h.at_first = true; });
+  const Activation f = problem.net.head_activation;
+  if (f == Activation::identity || f == Activation::softmax) return;
+  to.add("output-gradient-at-wrong-step", "the head, and dh",
+         sentence("pre-activation in g' and state in dV"), fix, "t = 0", 0.02, kInject,
+         [](HeadPlan& h) { h.at_first = h.slope_at_first = true; });
+}
+
 }  // namespace
 
 Mistakes head_mistakes(const Problem& problem, const Words&) {
@@ -117,6 +137,7 @@ Mistakes head_mistakes(const Problem& problem, const Words&) {
   if (problem.net.loss != Loss::upstream) {
     add_loss(problem, adder);
     add_slope(problem, adder);
+    add_wrong_step(problem, adder);
   }
   for (Mistake& m : all)
     if (m.entries.front() != kUp) out.push_back(std::move(m));

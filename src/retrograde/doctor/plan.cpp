@@ -170,7 +170,8 @@ Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, 
       if (!(problem.net.last_output ? t == std::clamp(end - 1, 0, problem.T - 1) : t < end)) continue;
       const int at = (t * B + b) * n;
       const double *zt = z.data() + at, *target = problem.target.data() + at;
-      double* to = d.data() + at;
+      double* to = d.data() + (head.at_first ? b * n : at);
+      const double* slope_z = head.slope_at_first ? z.data() + b * n : zt;
       if (head.loss == Loss::softmax_cross_entropy)
         softmax_deltas(head, zt, target, to, n);
       else if (f == Activation::softmax)
@@ -179,10 +180,11 @@ Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, 
         for (int k = 0; k < n; ++k) {
           const double y = value(f, zt[k]);
           // Cross entropy on its own sigmoid: the quotient of the slopes is one, and saturates otherwise.
-          if (head.loss == Loss::binary_cross_entropy && f == Activation::sigmoid && fn == Fn::slope)
+          if (head.loss == Loss::binary_cross_entropy && f == Activation::sigmoid && fn == Fn::slope &&
+              !head.slope_at_first)
             to[k] = y - target[k];
           else
-            to[k] = loss_slope(head.loss, y, target[k]) * patched_slope(fn, f, zt[k]);
+            to[k] = loss_slope(head.loss, y, target[k]) * patched_slope(fn, f, slope_z[k]);
         }
       for (int k = 0; k < n; ++k) to[k] *= head.coefficient;
       if (rounding)

@@ -107,6 +107,9 @@ struct HeadPlan {
     none,
     sum_at_last
   } inject = Inject::own;
+  // With one output a sequence: its error stands at step 0, in dV and on the way up; its activation's slope
+  // too.
+  bool at_first = false, slope_at_first = false;
   bool ignore_lengths = false;
   int length_shift = 0;  // the mask ends this many steps late
   double up_coefficient = 1;
