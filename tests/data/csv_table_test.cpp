@@ -52,7 +52,7 @@ TEST_F(CsvTables, ACellThatIsNoNumberIsNamedWithItsPlaceCountAndRemedy) {
   for (int i = 0; i < 300; ++i) text += fmt::format("t{},1,2,{}\n", i, i % 100 == 99 ? "n/a" : "3");
   EXPECT_EQ(message_of<DataError>([&] { open(text); }).substr(folder_.path().string().size() + 1),
             "power.csv:101:4: \"n/a\" is not a number (column \"load\").\n"
-            "3 such cells. Use --na \"n/a\" --fill forward, or --fill drop.");
+            "       3 such cells. Use --na \"n/a\" --fill forward, or --fill drop.");
   EXPECT_THAT(message_of<DataError>([&] { open("a,b\n1,\n2,3\n"); }),
               AllOf(HasSubstr("power.csv:2:2: \"\" is missing"), HasSubstr("1 such cell.")));
   EXPECT_THAT(message_of<DataError>([&] { open("a;b\n1;2\n1;3,5\n", {.numbers = {"b"}}); }),
@@ -70,7 +70,7 @@ TEST_F(CsvTables, ARequiredColumnThatHoldsNoNumbersIsTheError) {
 }
 
 TEST_F(CsvTables, GapsAreFilledForwardOrDroppedAndCounted) {
-  const std::string text = "a,b\n1,2\n,3\nn/a,\n4,5\n";
+  const std::string text = "a,b\n1,2\n ,3\nn/a ,\n4,5\n";  // blanks around a cell do not count
   const auto filled = open(text, {.na = {"", "n/a"}, .fill = Fill::forward});
   EXPECT_THAT(all(filled), ElementsAre(1, 2, 1, 3, 1, 3, 4, 5));
   EXPECT_EQ(filled.gaps, 3u);

@@ -121,8 +121,12 @@ TEST(Csv, WhatIsWrongIsNamedByFileAndLine) {
                     "a");
               }),
               HasSubstr("UTF-16"));
-  EXPECT_THAT(message_of<DataError>([] { records(reader("a\n\"" + std::string(3 << 20, 'x') + "\"\n")); }),
-              HasSubstr("longer than"));
+  for (const char c : {'x', ' ', '"', ','}) {
+    const std::string text = "a,b\n\"" + std::string(3 << 20, c);
+    EXPECT_THAT(message_of<DataError>([&] { records(reader(text, {.delimiter = ',', .header = {}})); }),
+                AllOf(HasSubstr("t.csv:2"), HasSubstr("longer than")))
+        << c;
+  }
 }
 
 TEST(Csv, ANumberIsANumberAsAWhole) {

@@ -15,15 +15,10 @@ namespace {
 
 constexpr std::size_t kBuffer = std::size_t{1} << 16;
 constexpr std::size_t kMaxCell = std::size_t{1} << 20;
+constexpr std::size_t kMaxRecord = std::size_t{1} << 24;
 constexpr std::size_t kMaxCells = 100'000;
 constexpr std::size_t kSample = 50;  // records that are looked at to find the delimiter
 constexpr std::array<char, 4> kDelimiters = {',', ';', '\t', '|'};
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 }  // namespace
 
@@ -81,11 +76,15 @@ bool CsvReader::next_raw(CsvRecord& record) {
   if (peek() < 0) return false;
   record.line = line_;
   record.offset = buffer_offset_ + at_;
-  std::size_t n = 0;
+  std::size_t n = 0, length = 0;
   for (bool more = true; more; ++n) {
     if (n == kMaxCells) throw DataError("{}:{}: has more than {} cells", name(), record.line, kMaxCells);
     if (n == record.cells.size()) record.cells.emplace_back();
     more = read_cell(record.cells[n], record);
+    length += record.cells[n].size();
+    if (length > kMaxRecord) {
+      throw DataError("{}:{}: is longer than {} bytes; is a quote missing?", name(), record.line, kMaxRecord);
+    }
   }
   record.cells.resize(n);
   return true;
@@ -94,7 +93,7 @@ bool CsvReader::next_raw(CsvRecord& record) {
 // True when another cell follows in the record.
 bool CsvReader::read_cell(std::string& cell, const CsvRecord& record) {
   cell.clear();
-  while (delimiter_ != ' ' && peek() == ' ') cell.push_back(buffer_[at_++]);
+  while (delimiter_ != ' ' && peek() == ' ' && cell.size() <= kMaxCell) cell.push_back(buffer_[at_++]);
   const bool quoted = peek() == '"';
   if (quoted) {
     cell.clear();  // blanks before a quote belong to nobody
@@ -124,9 +123,17 @@ void CsvReader::read_quoted(std::string& cell, const CsvRecord& record) {
     }
     ++at_;
     if (peek() != '"') break;
-    cell.push_back(buffer_[at_++]);
+    cell.push_back(buffer_[at_++]);  // two stand for one
+    check_length(cell, record);
   }
   line_ += static_cast<std::size_t>(std::ranges::count(cell, '\n'));
+}
+
+void CsvReader::check_length(const std::string& cell, const CsvRecord& record) const {
+  if (cell.size() > kMaxCell) {
+    throw DataError("{}:{}: a cell is longer than {} bytes; is a quote missing?", name(), record.line,
+                    kMaxCell);
+  }
 }
 
 // Takes what is in the buffer up to the first character that stops.
@@ -136,10 +143,7 @@ void CsvReader::append_run(std::string& cell, const CsvRecord& record, Stop stop
   const char* const end = std::find_if(begin, std::as_const(buffer_).data() + buffer_.size(), stop);
   cell.append(begin, end);
   at_ += static_cast<std::size_t>(end - begin);
-  if (cell.size() > kMaxCell) {
-    throw DataError("{}:{}: a cell is longer than {} bytes; is a quote missing?", name(), record.line,
-                    kMaxCell);
-  }
+  check_length(cell, record);
 }
 
 void CsvReader::find_start() {
@@ -208,6 +212,12 @@ void CsvReader::find_header(std::optional<bool> header) {
   }
   CsvRecord skipped;
   if (has_header_) next_raw(skipped);
+}
+
+std::string_view trimmed(std::string_view cell) {
+  const auto first = cell.find_first_not_of(" \t");
+  if (first == cell.npos) return {};
+  return cell.substr(first, cell.find_last_not_of(" \t") - first + 1);
 }
 
 std::optional<double> to_number(std::string_view cell) {

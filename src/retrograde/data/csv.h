@@ -52,6 +52,7 @@ class CsvReader {
   void read_quoted(std::string& cell, const CsvRecord& record);
   template <class Stop>
   void append_run(std::string& cell, const CsvRecord& record, Stop stop);
+  void check_length(const std::string& cell, const CsvRecord& record) const;
   void end_line();
   int peek();
   void rewind() { *this = at(start_, 1); }
@@ -70,6 +71,9 @@ class CsvReader {
   std::uint64_t buffer_offset_ = 0;  // of the buffer's first byte in the file
   std::size_t line_ = 1;
 };
+
+// Without the blanks around it.
+std::string_view trimmed(std::string_view cell);
 
 // A cell as a number: decimal or scientific, blanks around it allowed. Nothing when it is none, or when it is
 // infinite, NaN or beyond a double's range.

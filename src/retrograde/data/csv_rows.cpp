@@ -26,7 +26,7 @@ std::vector<bool> columns_of_numbers(CsvReader reader, const std::vector<std::st
     for (std::size_t i = 0; i < width; ++i) {
       if (to_number(record.cells[i])) {
         ++numbers[i];
-      } else if (std::ranges::find(na, record.cells[i]) == na.end()) {
+      } else if (std::ranges::find(na, trimmed(record.cells[i])) == na.end()) {
         ++others[i];
       }
     }
@@ -98,7 +98,7 @@ CsvRowParser::CsvRowParser(std::shared_ptr<const CsvPlan> plan,
     : plan_(std::move(plan)), options_(std::move(options)), class_codes_(plan_->classes.size()) {}
 
 bool CsvRowParser::is_missing(const std::string& cell) const {
-  return std::ranges::find(options_->na, cell) != options_->na.end();
+  return std::ranges::find(options_->na, trimmed(cell)) != options_->na.end();
 }
 
 bool CsvRowParser::parse(const CsvReader& file, const CsvRecord& record, std::span<double> row) {
@@ -171,7 +171,7 @@ void CsvRowParser::refuse(CsvReader file, const CsvRecord& record, std::size_t c
   } else if (!missing) {
     remedy = fmt::format("Use --na {} --fill forward, or --fill drop.", shown(cell));
   }
-  throw DataError("{}:{}:{}: {} is {} (column \"{}\").\n{} such cell{}. {}", file.name(), record.line,
+  throw DataError("{}:{}:{}: {} is {} (column \"{}\").\n       {} such cell{}. {}", file.name(), record.line,
                   column + 1, shown(cell), missing ? "missing" : "not a number", file.columns()[column], same,
                   same == 1 ? "" : "s", remedy);
 }
