@@ -14,9 +14,10 @@
 
 namespace retrograde::cli {
 
-// examples/data/monthly-sunspots.csv and examples/story/every_step.npz, by cmake/embed.cmake.
+// examples/data/monthly-sunspots.csv and the two files of examples/story, by cmake/embed.cmake.
 std::string_view sunspots_csv();
-std::string_view story_npz();
+std::string_view every_step_npz();
+std::string_view one_output_npz();
 
 namespace {
 
@@ -66,16 +67,22 @@ Exit forecast(const std::filesystem::path& folder) {
   return Exit::fine;
 }
 
+// That a fault is found is what is to be shown.
+Exit diagnose(const std::filesystem::path& file, std::string_view arrays) {
+  replace_file(file.string(), arrays);
+  const Exit code = step({"doctor", file.string()});
+  return code == Exit::check_failed ? Exit::fine : code == Exit::fine ? Exit::check_failed : code;
+}
+
 Exit story(const std::filesystem::path& folder) {
-  const std::string data = (folder / "story.npz").string();
-  replace_file(data, story_npz());
   say(bold("\n2  A gradient that is wrong") +
       "\n   A man wrote back-propagation through time by hand. His check fails for the state's weights, and "
       "the\n"
       "   mathematics is right. This file holds his network's numbers and the gradient that his code gave.");
-  const Exit code = step({"doctor", data});
-  // That the fault is found is what is to be shown.
-  return code == Exit::check_failed ? Exit::fine : code == Exit::fine ? Exit::check_failed : code;
+  const Exit code = diagnose(folder / "every_step.npz", every_step_npz());
+  if (code != Exit::fine) return code;
+  say("   The same code, asked for one output a sequence, holds a second fault that he never saw.");
+  return diagnose(folder / "one_output.npz", one_output_npz());
 }
 
 Exit demo(const DemoArguments& a) {
