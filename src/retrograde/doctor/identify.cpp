@@ -736,7 +736,7 @@ std::string describe(const Hypothesis& h) {
                                : fmt::format("{} head", name(net.head_activation));
   return fmt::format("{}, {}{}, {}, {} {}; {}", cell, layers, name(net.activation), head, net.reduction,
                      net.loss == Loss::upstream ? ""
-                     : net.last_output          ? "of the last step's output"
+                     : net.last_output          ? "over the last step's output"
                                                 : "over every step",
                      h.layout);
 }
