@@ -27,10 +27,10 @@ struct Bound {
   double value = 0;
 };
 
-// "accuracy=0.8", or "0.8" for the first metric.
-Bound parse_bound(const std::string& text, const std::string& first_metric) {
+// "accuracy=0.8", or "0.8" for the first metric that is shown.
+Bound parse_bound(const std::string& text) {
   const std::size_t at = text.find('=');
-  Bound bound{.metric = at == std::string::npos ? first_metric : text.substr(0, at)};
+  Bound bound{.metric = at == std::string::npos ? "" : text.substr(0, at)};
   const std::string number = at == std::string::npos ? text : text.substr(at + 1);
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), bound.value);
   if (error != std::errc() || end != number.data() + number.size())
@@ -70,6 +70,8 @@ double value_of(const Metrics::Values& values, const std::string& metric) {
 
 template <class T>
 Exit evaluate_model(const EvalArguments& a, const Model<T>& model) {
+  std::vector<Bound> bounds;
+  for (const std::string& text : a.fail_under) bounds.push_back(parse_bound(text));
   const Task task = open_task(a.data, model.preprocess, Targets::needed);
   const auto batches = reading_batches(task, task.valid);
   const auto metrics = metrics_for(task);
@@ -89,8 +91,8 @@ Exit evaluate_model(const EvalArguments& a, const Model<T>& model) {
   if (a.json) fmt::print("{}\n", json.dump());
 
   Exit code = Exit::fine;
-  for (const std::string& text : a.fail_under) {
-    const Bound bound = parse_bound(text, shown.front().first);
+  for (Bound& bound : bounds) {
+    if (bound.metric.empty()) bound.metric = shown.front().first;
     const double value = value_of(all, bound.metric);
     if (!is_worse(bound.metric, value, bound.value)) continue;
     fmt::print(stderr, "failed: {} is {:.6g}; at {} {:g} was asked for\n", bound.metric, value,

@@ -43,6 +43,7 @@ Plan plan_of(const TrainArguments& a) {
   plan.method = method_of(a.loop);
   plan.verify = verify_of(a.loop.verify);
   plan.fit = fit_options_of(a.loop);
+  schedule_of(a.loop, 1);  // what is wrong with the words is said before the data is read
   if (!a.loop.bptt.empty()) parse_bptt(a.loop.bptt);
   plan.task = open_task(a.data, a.loop.seed);
   plan.config = config_for(plan.task, a.model, a.loop.seed);

@@ -52,19 +52,19 @@ struct Outcome {
   std::string err;
 };
 
-// A run in progress. Standard input comes from the file `input`, "/dev/null" unless told.
-class Run {
+// A run of the program in progress. Standard input comes from the file `input`, "/dev/null" unless told.
+class Running {
  public:
-  Run(const std::vector<std::string>& words, const std::string& input = "/dev/null") {
+  Running(const std::vector<std::string>& words, const std::string& input = "/dev/null") {
     pid_ = fork();
     if (pid_ == 0) {
       become(words, input);
       _exit(127);
     }
   }
-  Run(const Run&) = delete;
-  Run& operator=(const Run&) = delete;
-  ~Run() {
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() {
     if (pid_ > 0) {
       send(SIGKILL);
       wait();
@@ -100,7 +100,7 @@ class Run {
 };
 
 inline Outcome retrograde(const std::vector<std::string>& words, const std::string& input = "/dev/null") {
-  return Run(words, input).wait();
+  return Running(words, input).wait();
 }
 
 }  // namespace retrograde::system_test
