@@ -16,4 +16,7 @@ NB_MODULE(_core, m) {
   python::bind_optim(m);
   python::bind_check(m);
   python::bind_doctor(m);
+  python::bind_model_file(m);
+  python::bind_own_check(m);
+  python::bind_train(m);
 }

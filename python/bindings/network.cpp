@@ -3,7 +3,6 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
-#include <nanobind/stl/vector.h>
 
 #include <cmath>
 #include <optional>
@@ -12,41 +11,18 @@
 
 #include "arrays.h"
 #include "bind.h"
+#include "reading.h"
 #include "retrograde/base/json.h"
 #include "retrograde/sequence/backward.h"
 
 namespace retrograde::python {
 namespace {
 
-// What a network reads, as the package hands it over: dense [B, T, I] or tokens [B, T].
-template <class T>
-struct Reading {
-  std::optional<In<T>> x;
-  std::optional<In<std::int32_t>> tokens;
-  std::vector<std::size_t> lengths;
-  std::optional<StateArrays<T>> h, c;
-  std::optional<std::uint64_t> dropout_seed;
-
-  Input<T> input() const {
-    Input<T> result;
-    if (x) result.batch = x->shape(0), result.steps = x->shape(1), result.x = span_of(*x);
-    if (tokens)
-      result.batch = tokens->shape(0), result.steps = tokens->shape(1), result.tokens = span_of(*tokens);
-    result.lengths = lengths;
-    return result;
-  }
-  std::optional<State<T>> start() const {
-    if (!h) return std::nullopt;
-    return State<T>{values_of(*h), c ? values_of(*c) : std::vector<std::vector<T>>{}};
-  }
-};
-
 template <class T>
 void run(const Network<T>& network, const Reading<T>& reading, Tape<T>& tape, bool keep_tape,
          bool keep_preactivations) {
   const auto start = reading.start();
-  std::optional<Random> random;
-  if (reading.dropout_seed) random = Random::named(*reading.dropout_seed, "dropout");
+  auto random = reading.dropout();
   forward(network, reading.input(), tape,
           {.start = start ? &*start : nullptr,
            .dropout = random ? &*random : nullptr,
@@ -61,17 +37,8 @@ Shape output_shape(const Tape<T>& tape) {
 }
 
 template <class T>
-Target<T> target_of(const std::optional<In<T>>& values, const std::optional<In<std::int32_t>>& classes,
-                    const std::optional<In<T>>& weights) {
-  Target<T> target;
-  if (values) target.values = span_of(*values);
-  if (classes) target.classes = span_of(*classes);
-  if (weights) target.weights = span_of(*weights);
-  return target;
-}
-
-template <class T>
-void bind(nb::module_& m, const char* network_name, const char* reading_name, const char* tape_name) {
+void bind(nb::module_& m, const char* network_name, const char* reading_name, const char* goal_name,
+          const char* tape_name) {
   using Net = Network<T>;
   using Optional = std::optional<StateArrays<T>>;
 
@@ -85,6 +52,15 @@ void bind(nb::module_& m, const char* network_name, const char* reading_name, co
           },
           nb::arg("x").none(), nb::arg("tokens").none(), nb::arg("lengths"), nb::arg("h").none(),
           nb::arg("c").none(), nb::arg("dropout_seed").none());
+
+  nb::class_<Goal<T>>(m, goal_name)
+      .def(
+          "__init__",
+          [](Goal<T>* self, std::optional<In<T>> values, std::optional<In<std::int32_t>> classes,
+             std::optional<In<T>> weights) {
+            new (self) Goal<T>{std::move(values), std::move(classes), std::move(weights)};
+          },
+          nb::arg("values").none(), nb::arg("classes").none(), nb::arg("weights").none());
 
   nb::class_<Tape<T>>(m, tape_name)
       .def("outputs",
@@ -177,19 +153,16 @@ void bind(nb::module_& m, const char* network_name, const char* reading_name, co
           nb::arg("dc").none(), nb::arg("bptt"), nb::arg("want_dx"))
       .def(
           "loss",
-          [](const Net& net, const Reading<T>& reading, const Loss& loss, const std::optional<In<T>>& values,
-             const std::optional<In<std::int32_t>>& classes, const std::optional<In<T>>& weights) {
+          [](const Net& net, const Reading<T>& reading, const Loss& loss, const Goal<T>& goal) {
             nb::gil_scoped_release release;
             Tape<T> tape;
             run(net, reading, tape, false, false);
-            return loss_of(tape, loss, target_of(values, classes, weights));
+            return loss_of(tape, loss, goal.target());
           },
-          nb::arg("reading"), nb::arg("loss"), nb::arg("values").none(), nb::arg("classes").none(),
-          nb::arg("weights").none())
+          nb::arg("reading"), nb::arg("loss"), nb::arg("goal"))
       .def(
           "loss_and_gradients",
-          [](const Net& net, const Reading<T>& reading, const Loss& loss, const std::optional<In<T>>& values,
-             const std::optional<In<std::int32_t>>& classes, const std::optional<In<T>>& weights,
+          [](const Net& net, const Reading<T>& reading, const Loss& loss, const Goal<T>& goal,
              const Bptt& bptt) {
             double value = 0;
             Gradients<T> gradients(net);
@@ -198,15 +171,13 @@ void bind(nb::module_& m, const char* network_name, const char* reading_name, co
               nb::gil_scoped_release release;
               Tape<T> tape;
               run(net, reading, tape, true, false);
-              value =
-                  loss_and_gradients(net, tape, loss, target_of(values, classes, weights), bptt, gradients);
+              value = loss_and_gradients(net, tape, loss, goal.target(), bptt, gradients);
               flat = copy_of<T>(std::as_const(gradients.parameters).flat());
             }
             const std::size_t size = flat.size();
             return std::pair(value, owned(std::move(flat), {size}));
           },
-          nb::arg("reading"), nb::arg("loss"), nb::arg("values").none(), nb::arg("classes").none(),
-          nb::arg("weights").none(), nb::arg("bptt"));
+          nb::arg("reading"), nb::arg("loss"), nb::arg("goal"), nb::arg("bptt"));
 
   m.def(
       "first_not_finite",
@@ -230,8 +201,8 @@ void bind(nb::module_& m, const char* network_name, const char* reading_name, co
 }  // namespace
 
 void bind_network(nb::module_& m) {
-  bind<float>(m, "Network32", "Reading32", "Tape32");
-  bind<double>(m, "Network64", "Reading64", "Tape64");
+  bind<float>(m, "Network32", "Reading32", "Goal32", "Tape32");
+  bind<double>(m, "Network64", "Reading64", "Goal64", "Tape64");
 }
 
 }  // namespace retrograde::python

@@ -89,3 +89,12 @@ def require_finite(
     where = ", ".join(map(str, index))
     meaning = f" ({', '.join(words)})" if len(words) == len(index) else ""
     raise ValueError(f"{name}[{where}]{meaning} is {bad}; every value must be finite")
+
+
+def to_count(value: Any, name: str) -> int:
+    """A whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} is {value!r}; it must be an integer")
+    if value < 1:
+        raise ValueError(f"{name} is {value}; it must be 1 or more")
+    return int(value)

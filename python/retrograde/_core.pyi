@@ -1,4 +1,5 @@
 from collections.abc import Callable, Mapping, Sequence
+import os
 from typing import Annotated, overload
 
 import numpy
@@ -63,6 +64,9 @@ def parse_bptt(text: str) -> Bptt:
 class Reading32:
     def __init__(self, x: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, tokens: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)] | None, lengths: Sequence[int], h: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)]] | None, c: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)]] | None, dropout_seed: int | None) -> None: ...
 
+class Goal32:
+    def __init__(self, values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, classes: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)] | None, weights: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None) -> None: ...
+
 class Tape32:
     def outputs(self) -> NDArray[numpy.float32]: ...
 
@@ -88,9 +92,9 @@ class Network32:
 
     def backward(self, tape: Tape32, dy: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, dz: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, dh: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)]] | None, dc: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)]] | None, bptt: Bptt, want_dx: bool) -> tuple[NDArray[numpy.float32], NDArray[numpy.float32], list[NDArray[numpy.float32]], list[NDArray[numpy.float32]]]: ...
 
-    def loss(self, reading: Reading32, loss: Loss, values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, classes: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)] | None, weights: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None) -> float: ...
+    def loss(self, reading: Reading32, loss: Loss, goal: Goal32) -> float: ...
 
-    def loss_and_gradients(self, reading: Reading32, loss: Loss, values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, classes: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)] | None, weights: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, bptt: Bptt) -> tuple[float, NDArray[numpy.float32]]: ...
+    def loss_and_gradients(self, reading: Reading32, loss: Loss, goal: Goal32, bptt: Bptt) -> tuple[float, NDArray[numpy.float32]]: ...
 
 @overload
 def first_not_finite(array: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], lengths: Sequence[int]) -> int: ...
@@ -103,6 +107,9 @@ def first_not_finite(array: Annotated[NDArray[numpy.float64], dict(order='C', de
 
 class Reading64:
     def __init__(self, x: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, tokens: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)] | None, lengths: Sequence[int], h: Sequence[Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]] | None, c: Sequence[Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]] | None, dropout_seed: int | None) -> None: ...
+
+class Goal64:
+    def __init__(self, values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, classes: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)] | None, weights: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None) -> None: ...
 
 class Tape64:
     def outputs(self) -> NDArray[numpy.float64]: ...
@@ -129,9 +136,9 @@ class Network64:
 
     def backward(self, tape: Tape64, dy: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, dz: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, dh: Sequence[Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]] | None, dc: Sequence[Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]] | None, bptt: Bptt, want_dx: bool) -> tuple[NDArray[numpy.float64], NDArray[numpy.float64], list[NDArray[numpy.float64]], list[NDArray[numpy.float64]]]: ...
 
-    def loss(self, reading: Reading64, loss: Loss, values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, classes: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)] | None, weights: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None) -> float: ...
+    def loss(self, reading: Reading64, loss: Loss, goal: Goal64) -> float: ...
 
-    def loss_and_gradients(self, reading: Reading64, loss: Loss, values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, classes: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)] | None, weights: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, bptt: Bptt) -> tuple[float, NDArray[numpy.float64]]: ...
+    def loss_and_gradients(self, reading: Reading64, loss: Loss, goal: Goal64, bptt: Bptt) -> tuple[float, NDArray[numpy.float64]]: ...
 
 class Method:
     """
@@ -282,3 +289,69 @@ def diagnose(arrays: Sequence[tuple[str, Annotated[NDArray[numpy.float64], dict(
     """
     The report as JSON and as text. `arrays`: (name, float64 values, dtype it had).
     """
+
+class SelfTestError(FileError):
+    pass
+
+@overload
+def save(path: str | os.PathLike, network: Network32, preprocess: str) -> None: ...
+
+@overload
+def save(path: str | os.PathLike, network: Network64, preprocess: str) -> None: ...
+
+def load(path: str | os.PathLike) -> tuple[object, str]:
+    """The network and what the file says about preprocessing (JSON)."""
+
+@overload
+def check_network(network: Network32, reading: Reading64, loss: Loss, goal: Goal64, bptt: Bptt) -> CheckResult: ...
+
+@overload
+def check_network(network: Network64, reading: Reading64, loss: Loss, goal: Goal64, bptt: Bptt) -> CheckResult: ...
+
+@overload
+def truncation_bias(network: Network32, reading: Reading64, loss: Loss, goal: Goal64, truncations: Sequence[Bptt]) -> tuple[str, str]: ...
+
+@overload
+def truncation_bias(network: Network64, reading: Reading64, loss: Loss, goal: Goal64, truncations: Sequence[Bptt]) -> tuple[str, str]:
+    """As JSON and as text."""
+
+class FitRequest:
+    def __init__(self, method: Method, loss: Loss, bptt: Bptt, update_each_chunk: bool, clip_norm: float, clip_value: float, seed: int, epochs: int, patience: int, schedule: str, warmup: int, batch_size: int, shuffle: bool, restore_best: bool, out: str, settings: str, resume: bool) -> None: ...
+
+class Trainer32:
+    def __init__(self, network: Network32, method: Method, loss: Loss, bptt: Bptt, update_each_chunk: bool, clip_norm: float, clip_value: float, seed: int) -> None: ...
+
+    def step(self, reading: Reading32, goal: Goal32, begins: bool) -> dict: ...
+
+    @property
+    def updates(self) -> int: ...
+
+    @property
+    def rate(self) -> float: ...
+
+    def tape(self) -> Tape32: ...
+
+    def carry(self, h: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)]], c: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)]]) -> None:
+        """The states with which the next step goes on."""
+
+@overload
+def fit(network: Network32, x: Reading32, y: Goal32, valid: tuple[Reading32, Goal32] | None, valid_fraction: float, request: FitRequest, on_step: Callable[[object], bool], on_epoch: Callable[[object], bool]) -> dict: ...
+
+@overload
+def fit(network: Network64, x: Reading64, y: Goal64, valid: tuple[Reading64, Goal64] | None, valid_fraction: float, request: FitRequest, on_step: Callable[[object], bool], on_epoch: Callable[[object], bool]) -> dict: ...
+
+class Trainer64:
+    def __init__(self, network: Network64, method: Method, loss: Loss, bptt: Bptt, update_each_chunk: bool, clip_norm: float, clip_value: float, seed: int) -> None: ...
+
+    def step(self, reading: Reading64, goal: Goal64, begins: bool) -> dict: ...
+
+    @property
+    def updates(self) -> int: ...
+
+    @property
+    def rate(self) -> float: ...
+
+    def tape(self) -> Tape64: ...
+
+    def carry(self, h: Sequence[Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]], c: Sequence[Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]]) -> None:
+        """The states with which the next step goes on."""

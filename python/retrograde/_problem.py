@@ -63,16 +63,16 @@ class Batch:
     keywords: bool  # given as a mapping: passed by name
 
     @classmethod
-    def of(cls, batch: Any, functions: Sequence[Callable[..., Any]]) -> Batch:
+    def of(cls, batch: Any, functions: Sequence[Callable[..., Any]], before: Sequence[int]) -> Batch:
+        """Arrays are named as the functions' signatures name them, after so many arguments as `before` allows."""
         if isinstance(batch, Mapping):
             return cls(dict(batch), True)
         values = list(batch) if isinstance(batch, (tuple, list)) else [batch]
-        names = [f"batch{i}" for i in range(len(values))]
+        names = [f"data{i}" for i in range(len(values))]
         for function in functions:
             found = _positional_names(function)
-            found = found[-len(values) :] if len(found) >= len(values) else []
-            if len(found) == len(values) and len(set(found)) == len(found):
-                names = found
+            if values and len(found) - len(values) in before:
+                names = found[-len(values) :]
                 break
         return cls(dict(zip(names, values, strict=True)), False)
 
@@ -151,7 +151,7 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(item, name)
     elif hasattr(value, "__dict__") and not hasattr(value, "__array__") and not hasattr(value, "__dlpack__"):
         yield from leaves(vars(value), name)
-    elif is_array(value):
+    elif not isinstance(value, bool) and is_array(value):
         yield name, value
 
 
@@ -235,14 +235,16 @@ class Problem:
         params: Any,
         batch: Any,
         loss: Callable[..., Any] | None = None,
+        names: Callable[..., Any] | None = None,
     ):
+        """`names`: a function of the batch alone whose signature names its arrays."""
         self.original = params
         self.names = _names_of(params, [f for f in (loss, gradient) if callable(f)])
         parts = [params[n] for n in params] if isinstance(params, Mapping) else _sequence(params)
         self._kinds = dict(zip(self.names, parts, strict=True))
         self.arrays: Arrays = {name: _real(value, name) for name, value in self._kinds.items()}
         functions = [f for f in (gradient, loss) if callable(f)]
-        self.batch = Batch.of(batch, functions)
+        self.batch = Batch.of(batch, [names] if names else functions, (0,) if names else (1, len(self.names)))
         self.batch_arrays = self.batch.arrays()
         self._loss = loss
         self._gradient = gradient if callable(gradient) else None

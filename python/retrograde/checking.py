@@ -177,7 +177,16 @@ class Doctor:
         Returns:
             A diagnosis: ``.verdict``, ``.findings``, ``.blocks``, ``.power``; ``print`` it.
         """
-        problem = Problem(gradient, params, batch, loss)
+        return self._diagnose(Problem(gradient, params, batch, loss), outputs, hints, seconds, progress)
+
+    def _diagnose(
+        self,
+        problem: Problem,
+        outputs: Any,
+        hints: Mapping[str, str] | None,
+        seconds: float,
+        progress: Callable[[str], None] | None,
+    ) -> Diagnosis:
         claims = problem.claims()
         if problem.has_loss:
             claims = settle(problem, claims, _Flat(problem).real)
@@ -241,10 +250,11 @@ class Doctor:
         """
         functions = _Methods(obj, method, list(params), loss)
         with functions.kept():
-            return self(
-                functions.gradient, functions.params(), batch, loss=functions.loss if loss is not None else None,
-                outputs=outputs, hints=hints, seconds=seconds, progress=progress,
+            problem = Problem(
+                functions.gradient, functions.params(), batch, functions.loss if loss is not None else None,
+                names=getattr(obj, method),
             )  # fmt: skip
+            return self._diagnose(problem, outputs, hints, seconds, progress)
 
 
 class _Methods:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ._arrays import Floats, to_numpy
-from .network import GRU, LSTM, Elman, Network
+from .cells import GRU, LSTM, Elman
+from .network import Network
 from .pt_file import read_pt
 
 # The order in which stacked blocks hold the gates. LSTM: input, forget, candidate g, output; GRU: reset, update z,

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arrays import Floats, describe, require_finite, to_floats, to_indices, to_lengths, to_numpy
+from ._arrays import Floats, describe, require_finite, to_count, to_floats, to_indices, to_lengths, to_numpy
 from ._layout import Layout, State, StateShape
+from .reports import CheckReport
+from .results import Gradients, Tape
+
+if TYPE_CHECKING:
+    from .history import History
 
 N = TypeVar("N", bound="Network")
+Counts = tuple[int, int, list[int]]  # sequences, steps, lengths
 
 
 def as_bptt(value: _core.Bptt | str) -> _core.Bptt:
@@ -35,84 +42,14 @@ def as_loss(value: _core.Loss | str) -> _core.Loss:
     raise TypeError(f"loss is {value!r}; give a name such as 'squared_error', or rg.Loss(name, reduction=...)")
 
 
-class Gradients(Mapping[str, Floats]):
-    """Gradients by parameter name, in the parameters' order and shapes.
-
-    ``dx`` is the gradient by the input and ``dstate`` the one by the start state, each in its own form, where
-    `Network.backward` made them (else None); ``flat`` holds all parameters' entries in one vector.
-    """
-
-    def __init__(self, blocks: Mapping[str, Floats], flat: Floats, dx: Floats | None = None, dstate: State = None):
-        self._blocks = blocks
-        self.flat = flat
-        self.dx = dx
-        self.dstate = dstate
-
-    def __getitem__(self, name: str) -> Floats:
-        return self._blocks[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._blocks)
-
-    def __len__(self) -> int:
-        return len(self._blocks)
-
-    def __repr__(self) -> str:
-        return f"Gradients({', '.join(f'{name}: {list(g.shape)}' for name, g in self.items())})"
-
-
-class Tape:
-    """What one forward leaves open: outputs, states and pre-activations of every layer and step.
-
-    Arrays come in the layout of the call's x; entries past a sequence's end are 0.
-    """
-
-    def __init__(self, core: Any, layout: Layout, states: StateShape, every: bool):
-        self._core = core
-        self._layout = layout
-        self._states = states
-        self._every = every
-
-    @property
-    def outputs(self) -> Floats:
-        """y, as `net(x)` returns it."""
-        return self._layout.leave(self._core.outputs(), self._every)
-
-    @property
-    def head_preactivations(self) -> Floats:
-        """What the head's activation turned into y; y itself without a head."""
-        return self._layout.leave(self._core.head_preactivations(), self._every)
-
-    @property
-    def final_state(self) -> State:
-        """The state after each sequence's own last step."""
-        h, c = self._core.final_state()
-        return self._states.leave(h, c, self._layout)
-
-    def states(self, layer: int = 0, *, reverse: bool = False) -> Floats:
-        """h of one layer with the start state first: T + 1 along time.
-
-        In the reverse direction entry t + 1 is the state made at step t, and entry 0 the start state.
-        """
-        return self._layout.leave(self._core.states(layer, reverse, 0))
-
-    def cell_states(self, layer: int = 0, *, reverse: bool = False) -> Floats:
-        """c of an LSTM's layer, like `states`."""
-        return self._layout.leave(self._core.states(layer, reverse, 1))
-
-    def preactivations(self, layer: int = 0, *, reverse: bool = False) -> Floats:
-        """[..., gates · hidden] in the gates' order (LSTM i, f, g, o; GRU r, z, n).
-
-        A GRU with reset after the product keeps the candidate's two products apart: W x + b in its place, and
-        U h + b as a fourth block.
-        """
-        return self._layout.leave(self._core.preactivations(layer, reverse))
-
-
 class Network:
     """Layers of recurrent cells and, if wanted, a head. Made by `Elman`, `GRU`, `LSTM`, `load` and `from_torch`."""
 
-    _cell: str
+    _cell = ""
+    _classes: dict[str, type[Network]] = {}  # noqa: RUF012 - a registry
+
+    def __init_subclass__(cls) -> None:
+        Network._classes[cls._cell] = cls
 
     def __init__(self, *args: Any, **kwargs: Any):
         raise TypeError("make networks with rg.Elman, rg.GRU or rg.LSTM, or read one with rg.load")
@@ -155,7 +92,7 @@ class Network:
         """
         if at not in ("every", "last"):
             raise ValueError(f"at is {at!r}; it may be 'every' or 'last'")
-        return self._changed(self._dtype, outputs=_count(output_size, "output_size"), activation=activation, at=at)
+        return self._changed(self._dtype, outputs=to_count(output_size, "output_size"), activation=activation, at=at)
 
     def astype(self: N, dtype: DTypeLike) -> N:
         """A copy in float32 or float64."""
@@ -340,9 +277,7 @@ class Network:
         """The loss of the outputs at valid steps, without dropout."""
         criterion = as_loss(loss)
         reading, layout, counts = self._read(x, state, lengths)
-        return float(
-            self._core.loss(reading, criterion, *self._target(target, sample_weight, criterion, layout, counts))
-        )
+        return float(self._core.loss(reading, criterion, self._goal(target, sample_weight, criterion, layout, counts)))
 
     def loss_and_gradients(
         self,
@@ -366,9 +301,69 @@ class Network:
         criterion = as_loss(loss)
         reading, layout, counts = self._read(x, state, lengths, seed if training else None)
         value, flat = self._core.loss_and_gradients(
-            reading, criterion, *self._target(target, sample_weight, criterion, layout, counts), as_bptt(bptt)
+            reading, criterion, self._goal(target, sample_weight, criterion, layout, counts), as_bptt(bptt)
         )
         return value, Gradients(self._named(flat), flat)
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        lengths: Iterable[int] | None = None,
+        **options: Any,
+    ) -> History:
+        """Trains this network on sequences x [N, T, input_size] and targets y, in place.
+
+        Args:
+            x, y, lengths: as in `loss_and_gradients`. One long series is x [T, input_size], with a chunk or window.
+            loss: a name or `rg.Loss`; "squared_error".
+            optimizer: `rg.Adam(1e-3)`, or another.
+            epochs: 50. batch_size: sequences a step, 32. shuffle: a new order every epoch.
+            bptt: `rg.full()`, `rg.chunk(steps)`, `rg.window(reach)`. With chunks there is one update a chunk, or one a
+                batch with update_each_chunk=False.
+            clip_grad_norm, clip_grad_value: limits of the gradient; 0 for none.
+            valid: what is kept back: a fraction of the sequences (of one long series, its end), or (x, y) or
+                (x, y, lengths).
+            patience: epochs without a better loss before it ends; 0 for never.
+            restore_best: with `valid`, the parameters of the best epoch are kept at the end. True.
+            schedule: "constant" or "cosine"; warmup: updates at the start in which the rate rises.
+            sample_weight: [N, T], or [N] for a head at the last step.
+            out: a folder for the run: `best.safetensors`, `last.safetensors`, `metrics.jsonl`, `report.html`. With
+                resume=True a run that is there goes on, to the same bits as if it had never stopped.
+            callbacks: called with each epoch's dict; one that returns False ends the training.
+            verbose: True for a table of epochs on stderr, False for nothing; by default on a terminal and in notebooks.
+            seed: of the order, the split and dropout.
+
+        Ctrl-C ends the training after the batch; what was learned stays, and the history says "interrupted".
+        """
+        from .training import fit
+
+        return fit(self, x, y, lengths, **options)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes one `.safetensors` file, which `rg.load`, the command line and C++ read."""
+        from .files import save
+
+        save(self, path)
+
+    def check(
+        self,
+        x: ArrayLike,
+        target: ArrayLike,
+        *,
+        loss: _core.Loss | str = "squared_error",
+        bptt: _core.Bptt | str = "full",
+        state: State = None,
+        lengths: Iterable[int] | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> CheckReport:
+        """Proves this network's own gradients right on this batch: by parameters, x and start state, for any
+        truncation, against complex steps of the forward in float64."""
+        criterion = as_loss(loss)
+        double = self.astype(np.float64)
+        reading, layout, counts = double._read(x, state, lengths)
+        goal = double._goal(target, sample_weight, criterion, layout, counts)
+        return CheckReport.of(_core.check_network(self._core, reading, criterion, goal, as_bptt(bptt)))
 
     # --- between the caller's arrays and the library's -----------------------------------------------------
 
@@ -381,8 +376,25 @@ class Network:
 
     def _read(
         self, x: ArrayLike, state: State, lengths: Iterable[int] | None, dropout_seed: int | None = None
-    ) -> tuple[Any, Layout, tuple[int, int, list[int]]]:
+    ) -> tuple[Any, Layout, Counts]:
         """The library's reading of x, its layout, and (batch, steps, lengths)."""
+        array, layout, counts = self._values(x, lengths)
+        h, c = (None, None)
+        if state is not None:
+            h, c = self._state_shape.enter(state, "state", counts[0], layout, self._dtype)
+            for part in [*h, *(c or [])]:
+                require_finite(part, "state")
+        return self._reading(array, counts[2], h, c, dropout_seed), layout, counts
+
+    def _reading(
+        self, array: Any, lengths: Sequence[int] = (), h: Any = None, c: Any = None, dropout_seed: int | None = None
+    ) -> Any:
+        kind = _core.Reading32 if self._dtype == np.float32 else _core.Reading64
+        dense, tokens = (None, array) if self._config["tokens"] else (array, None)
+        return kind(dense, tokens, list(lengths), h, c, dropout_seed)
+
+    def _values(self, x: ArrayLike, lengths: Iterable[int] | None) -> tuple[Any, Layout, Counts]:
+        """x batch first and batched, in the network's type, and known to fit."""
         tokens = bool(self._config["tokens"])
         values = to_indices(x, "x") if tokens else to_floats(x, "x", self._dtype)
         rank = 1 if tokens else 2
@@ -405,14 +417,7 @@ class Network:
         if not tokens:
             words = {"B": "batch", "T": "time", "I": "feature"}
             self._require_finite(array, "x", [words[a] for a in axes], counts, layout)
-        h, c = (None, None)
-        if state is not None:
-            h, c = self._state_shape.enter(state, "state", batch, layout, self._dtype)
-            for part in [*h, *(c or [])]:
-                require_finite(part, "state")
-        reading = _core.Reading32 if self._dtype == np.float32 else _core.Reading64
-        dense, symbols = (None, array) if tokens else (array, None)
-        return reading(dense, symbols, counts, h, c, dropout_seed), layout, (batch, steps, counts)
+        return array, layout, (batch, steps, counts)
 
     def _require_finite(
         self, array: Floats, name: str, words: Sequence[str], counts: list[int], layout: Layout
@@ -422,33 +427,44 @@ class Network:
         else:
             require_finite(array[0, : counts[0] if counts else None], name, words)
 
-    def _target(
+    def _goal(
         self,
         target: ArrayLike,
         sample_weight: ArrayLike | None,
         loss: _core.Loss,
         layout: Layout,
-        counts: tuple[int, int, list[int]],
-    ) -> tuple[Floats | None, Any, Floats | None]:
-        """Values, classes and weights in the library's layout."""
+        counts: Counts,
+        past: int = 0,
+    ) -> Any:
+        """Values or classes, and weights, in the library's layout. `past`: steps before them that weigh nothing."""
         batch, steps, lengths = counts
         every = self.at == "every"
         head = ((steps, batch) if layout.swap else (batch, steps)) if every else (batch,)
         lead = head if layout.batched else head[1:]
         axes = layout.axes(["O"], every)
         words = [{"B": "batch", "T": "time", "O": "output"}[a] for a in axes]
+        if not every:
+            past, lengths = 0, []
+
+        def enter(array: Any) -> Any:
+            array = layout.enter(array, every)
+            if not past:
+                return array
+            return np.concatenate([np.zeros((batch, past, *array.shape[2:]), array.dtype), array], axis=1)
 
         weights = None
-        if sample_weight is not None:
-            weights = to_floats(sample_weight, "sample_weight", self._dtype)
+        if sample_weight is not None or past:
+            given = np.ones(lead) if sample_weight is None else sample_weight
+            weights = to_floats(given, "sample_weight", self._dtype)
             if weights.shape != lead:
                 raise ValueError(f"sample_weight is {weights.shape}; it must be {describe(np.empty(lead), axes[:-1])}")
-            weights = layout.enter(weights, every)
-            self._require_finite(weights, "sample_weight", words[:-1], lengths if every else [], layout)
+            self._require_finite(layout.enter(weights, every), "sample_weight", words[:-1], lengths, layout)
+            weights = enter(weights)
 
+        goal = _core.Goal32 if self._dtype == np.float32 else _core.Goal64
         array = to_numpy(target, "target")
         if loss.name == "softmax_cross_entropy" and array.dtype.kind in "iu" and array.shape == lead:
-            return None, layout.enter(to_indices(array, "target"), every), weights
+            return goal(None, enter(to_indices(array, "target")), weights)
         width = self.output_size
         if array.shape == lead and width == 1:
             array = array[..., None]
@@ -456,9 +472,9 @@ class Network:
             raise ValueError(
                 f"target is {describe(array, axes)}; the outputs are {describe(np.empty((*lead, width)), axes)}"
             )
-        values = layout.enter(to_floats(array, "target", self._dtype), every)
-        self._require_finite(values, "target", words, lengths if every else [], layout)
-        return values, None, weights
+        values = to_floats(array, "target", self._dtype)
+        self._require_finite(layout.enter(values, every), "target", words, lengths, layout)
+        return goal(enter(values), None, weights)
 
 
 def _core_class(dtype: DTypeLike) -> Any:
@@ -470,177 +486,15 @@ def _core_class(dtype: DTypeLike) -> Any:
     raise TypeError(f"dtype is {kind}; networks compute in float32 or float64")
 
 
-def _count(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} is {value!r}; it must be an integer")
-    if value < 1:
-        raise ValueError(f"{name} is {value}; it must be 1 or more")
-    return int(value)
-
-
 def _rebuilt(config: dict[str, Any], dtype: str, batch_first: bool, flat: Floats) -> Network:
-    network = object.__new__(CLASSES[config["cell"]])
+    network = object.__new__(Network._classes[config["cell"]])
     network._set_up(config, np.dtype(dtype), batch_first)
     network._core.flat()[...] = flat
     return network
 
 
-def _wrap(core: Any, batch_first: bool = True) -> Network:
+def wrapped(core: Any, batch_first: bool = True) -> Network:
     """The Python network of a C++ one."""
-    network = object.__new__(CLASSES[json.loads(core.config())["cell"]])
+    network = object.__new__(Network._classes[json.loads(core.config())["cell"]])
     network._adopt(core, batch_first)
     return network
-
-
-def _configuration(
-    cell: str,
-    input_size: int,
-    hidden_size: int | Sequence[int],
-    num_layers: int,
-    bias: bool,
-    dropout: float,
-    recurrent_dropout: float,
-    bidirectional: bool,
-    init: str,
-    tokens: bool,
-    embedding: int,
-    learned_start: bool,
-    seed: int,
-    **extra: Any,
-) -> dict[str, Any]:
-    if isinstance(hidden_size, Sequence):
-        hidden = [_count(n, "hidden_size") for n in hidden_size]
-        if num_layers not in (1, len(hidden)):
-            raise ValueError(f"hidden_size gives {len(hidden)} layers, num_layers {num_layers}")
-    else:
-        hidden = [_count(hidden_size, "hidden_size")] * _count(num_layers, "num_layers")
-    return {
-        "cell": cell,
-        "inputs": _count(input_size, "input_size"),
-        "tokens": bool(tokens),
-        "embedding": int(embedding),
-        "hidden": hidden,
-        "outputs": 0,
-        "activation": "identity",
-        "at": "every",
-        "bidirectional": bool(bidirectional),
-        "bias": bool(bias),
-        "dropout": float(dropout),
-        "recurrent_dropout": float(recurrent_dropout),
-        "learned_start": bool(learned_start),
-        "initialisation": init,
-        "seed": int(seed),
-        **extra,
-    }
-
-
-_ARGUMENTS = """
-    input_size: features of x; with ``tokens=True`` the number of symbols, and x is integers.
-    hidden_size: units of each layer; a list gives each layer its own number.
-    dropout: between layers; recurrent_dropout: on the state that meets U, one mask a sequence. Both only in training.
-    init: "keras" (Glorot, orthogonal, forget bias 1) or "torch" (U(±1/√H)), drawn from `seed`.
-    tokens, embedding: x is integers, one-hot or embedded with the given width.
-    learned_start: the start states are parameters.
-    dtype: float32 or float64.
-"""
-
-
-class Elman(Network):
-    """A simple recurrent network, h' = f(W x + b + U h + b), like ``torch.nn.RNN`` (Elman 1990)."""
-
-    _cell = "elman"
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int | Sequence[int],
-        num_layers: int = 1,
-        *,
-        nonlinearity: str = "tanh",
-        bias: bool = True,
-        batch_first: bool = True,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        bidirectional: bool = False,
-        init: Literal["keras", "torch"] = "keras",
-        tokens: bool = False,
-        embedding: int = 0,
-        learned_start: bool = False,
-        dtype: DTypeLike = np.float32,
-        seed: int = 1,
-    ):
-        config = _configuration(
-            "elman", input_size, hidden_size, num_layers, bias, dropout, recurrent_dropout, bidirectional, init,
-            tokens, embedding, learned_start, seed, nonlinearity=nonlinearity,
-        )  # fmt: skip
-        self._set_up(config, dtype, batch_first)
-
-
-class GRU(Network):
-    """A gated recurrent unit, like ``torch.nn.GRU`` (Cho et al. 2014).
-
-    ``reset_after=False`` is the original form, in which the reset gate meets the state before the product (Keras 1).
-    """
-
-    _cell = "gru"
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int | Sequence[int],
-        num_layers: int = 1,
-        *,
-        reset_after: bool = True,
-        bias: bool = True,
-        batch_first: bool = True,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        bidirectional: bool = False,
-        init: Literal["keras", "torch"] = "keras",
-        tokens: bool = False,
-        embedding: int = 0,
-        learned_start: bool = False,
-        dtype: DTypeLike = np.float32,
-        seed: int = 1,
-    ):
-        config = _configuration(
-            "gru", input_size, hidden_size, num_layers, bias, dropout, recurrent_dropout, bidirectional, init,
-            tokens, embedding, learned_start, seed, reset_after=bool(reset_after),
-        )  # fmt: skip
-        self._set_up(config, dtype, batch_first)
-
-
-class LSTM(Network):
-    """A long short-term memory with forget gate, like ``torch.nn.LSTM`` (Hochreiter & Schmidhuber 1997)."""
-
-    _cell = "lstm"
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int | Sequence[int],
-        num_layers: int = 1,
-        *,
-        bias: bool = True,
-        batch_first: bool = True,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        bidirectional: bool = False,
-        init: Literal["keras", "torch"] = "keras",
-        tokens: bool = False,
-        embedding: int = 0,
-        learned_start: bool = False,
-        dtype: DTypeLike = np.float32,
-        seed: int = 1,
-    ):
-        config = _configuration(
-            "lstm", input_size, hidden_size, num_layers, bias, dropout, recurrent_dropout, bidirectional, init,
-            tokens, embedding, learned_start, seed,
-        )  # fmt: skip
-        self._set_up(config, dtype, batch_first)
-
-
-for _class in (Elman, GRU, LSTM):
-    _class.__doc__ = f"{_class.__doc__}\n{_ARGUMENTS}"
-
-CLASSES: dict[str, type[Network]] = {"elman": Elman, "gru": GRU, "lstm": LSTM}
