@@ -17,6 +17,8 @@ struct Elman {
   static constexpr Slots kSlots{.gates = 1, .slots = 1, .tape = 1, .input = {0, 1}, .recurrent = {{{0, 1}}}};
 
   Nonlinearity nonlinearity = Nonlinearity::Kind::tanh;
+  // Whether a step runs the user's code, which must stay in the user's thread.
+  bool calls_back() const { return nonlinearity.kind() == Nonlinearity::Kind::custom; }
 
   // tape: the pre-activation.
   template <class V>

@@ -4,7 +4,7 @@
 //   function          valid range   maximum error (float and double)
 //   exp               all           2 ulp, flushed to 0 below the smallest normal number
 //   expm1             all           4 ulp
-//   tanh              all           6 ulp
+//   tanh              all           6 ulp, never beyond ±1
 //   sigmoid           all           6 ulp where it is a normal number
 //
 // The argument of exp is reduced as in Cody & Waite (1980); the polynomial is Taylor's on |r| <= ln(2)/2.

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
+#include "retrograde/kernels/activations.h"
 #include "retrograde/kernels/pack.h"
 #include "retrograde/kernels/product.h"
 
@@ -63,8 +65,9 @@ struct Affine {
   static void backward(std::size_t inputs, std::size_t outputs, const T* packed, std::size_t rows,
                        const T* dy, T* dx, std::size_t dx_stride) {
     const Sizes n(inputs, outputs);
+    static constexpr T zeros[4 * kWidth] = {};
     multiply_columns<Isa, T>(rows, n.backward.vectors, {1, outputs}, {dy, n.y_stride},
-                             packed + n.forward.size(), {outputs}, {dx, dx_stride, 4 * kWidth},
+                             packed + n.forward.size(), {outputs}, {zeros, 0, 0},
                              {dx, dx_stride, 4 * kWidth});
   }
 
@@ -93,13 +96,44 @@ struct Affine {
     for (std::size_t o = 0; o < outputs; ++o) d_bias[o] += sum[o];
   }
 
+  // Sums in T, by lanes; only the logarithm is taken in double.
+  static void softmax(std::size_t rows, std::size_t width, std::size_t stride, const T* z, T* y,
+                      double* log_sums) {
+    const auto padded = [&](const T* row, std::size_t i, T padding) {
+      V x = load_first<V>(row + i, width - i);
+      for (std::size_t lane = width - i; lane < kWidth; ++lane) x.v[lane] = padding;
+      return x;
+    };
+    for (std::size_t r = 0; r < rows; ++r) {
+      const T* const row = z + r * stride;
+      T* const out = y ? y + r * stride : nullptr;
+      V largest = padded(row, 0, row[0]);
+      for (std::size_t i = kWidth; i < width; i += kWidth)
+        largest = at_least(largest, padded(row, i, row[0]));
+      T top = largest.v[0];
+      for (std::size_t lane = 1; lane < kWidth; ++lane) top = std::max(top, largest.v[lane]);
+      V sums(T(0));
+      for (std::size_t i = 0; i < width; i += kWidth) {
+        const V e = first_lanes(exp(padded(row, i, top) - V(top)), width - i);
+        sums += e;
+        if (out) store(out + i, e);
+      }
+      T sum{};
+      for (std::size_t lane = 0; lane < kWidth; ++lane) sum += sums.v[lane];
+      for (std::size_t i = 0; out && i < width; i += kWidth) store(out + i, load<V>(out + i) / V(sum));
+      log_sums[r] = static_cast<double>(top) + std::log(static_cast<double>(sum));
+    }
+  }
+
   static constexpr AffineKernels<T> kernels() {
-    return {.lanes = kWidth,
-            .packed_size = packed_size,
-            .pack = pack,
-            .forward = forward,
-            .backward = backward,
-            .weights = weights};
+    AffineKernels<T> k{.lanes = kWidth,
+                       .packed_size = packed_size,
+                       .pack = pack,
+                       .forward = forward,
+                       .backward = backward,
+                       .weights = weights};
+    if constexpr (!std::is_same_v<T, std::complex<double>>) k.softmax = softmax;
+    return k;
   }
 };
 

@@ -164,12 +164,16 @@ struct AffineKernels {
   void (*pack)(std::size_t inputs, std::size_t outputs, const T* weight, const T* bias, T* packed) = nullptr;
   void (*forward)(std::size_t inputs, std::size_t outputs, const T* packed, std::size_t rows, const T* x,
                   std::size_t x_stride, T* y) = nullptr;
-  // dx [rows][dx_stride] += dy W.
+  // dx [rows][dx_stride] = dy W.
   void (*backward)(std::size_t inputs, std::size_t outputs, const T* packed, std::size_t rows, const T* dy,
                    T* dx, std::size_t dx_stride) = nullptr;
   // d_weight += dyᵀ x, d_bias += Σ dy; d_bias may be null. Scratch as large as the pack.
   void (*weights)(std::size_t inputs, std::size_t outputs, std::size_t rows, const T* x, std::size_t x_stride,
                   const T* dy, T* d_weight, T* d_bias, T* scratch) = nullptr;
+  // y = softmax(z) by rows, [rows][stride] both, padding zero, and log Σ exp z of each row; y may be z or
+  // null.
+  void (*softmax)(std::size_t rows, std::size_t width, std::size_t stride, const T* z, T* y,
+                  double* log_sums) = nullptr;
 };
 
 }  // namespace retrograde

@@ -9,6 +9,7 @@
 
 #include "retrograde/kernels/pack.h"
 #include "retrograde/kernels/product.h"
+#include "retrograde/kernels/threads.h"
 
 namespace retrograde {
 
@@ -63,6 +64,42 @@ struct Recurrence : Packing<Cell, Isa, T> {
     return {a.p + first * kWidth, a.row, a.group};
   }
   static Rectangle<const T> read(Rectangle<T> a) { return {a.p, a.row, a.group}; }
+
+  // --- threads
+
+  // Parts of the batch for one call: each with eight sequences or more, and with enough to do between two
+  // meetings to be worth one. A cell that calls back into the user's code stays in the user's thread.
+  static std::size_t parts(const Cell& cell, const Sizes& n, StepRows rows, std::size_t first,
+                           std::size_t last) {
+    if constexpr (requires { cell.calls_back(); })
+      if (cell.calls_back()) return 1;
+    if (std::is_same_v<T, std::complex<double>>) return 1;
+    constexpr std::size_t kWork = std::size_t{1} << 21;  // multiplications a part
+    const std::size_t together = std::min(segment_rows(rows), rows.offset[last] - rows.offset[first]);
+    const std::size_t most = std::min(rows.batch() / 8, together * n.row * (n.units + n.inputs) / kWork);
+    return most <= 1 ? 1 : std::min(threads(), most);
+  }
+
+  // A part's sequences: as many rows as the others have, whatever the lengths.
+  static Share::Range sequences(const Share& part, StepRows rows, std::size_t first, std::size_t last) {
+    const std::size_t all = rows.offset[last] - rows.offset[first];
+    const auto end = [&](std::size_t index) {
+      if (index == part.count) return rows.batch();
+      std::size_t b = rows.batch() * index / part.count;
+      if (all == rows.batch() * (last - first)) return b;
+      for (b = 0; b < rows.batch(); ++b) {
+        std::size_t before = 0;
+        for (std::size_t t = first; t < last; ++t) before += std::min(rows.count(t), b);
+        if (before * part.count >= all * index) break;
+      }
+      return b;
+    };
+    return {end(part.index), end(part.index + 1)};
+  }
+  static std::size_t count_of(StepRows rows, std::size_t t, Share::Range sequences) {
+    const std::size_t count = rows.count(t);
+    return std::min(count, sequences.last) - std::min(count, sequences.first);
+  }
 
   // --- forward
 
@@ -131,44 +168,60 @@ struct Recurrence : Packing<Cell, Isa, T> {
   struct Step {
     std::size_t count, previous, next;
     Rectangle<T> a;
-    T* tape;  // null: not kept
-    T* v[2];  // by stage: room for what is multiplied by U, where that is not the previous state
+    T* tape;        // null: not kept
+    const T* mask;  // null: none
+    T* v[2];        // by stage: room for what is multiplied by U, where that is not the previous state
     bool upwards;
   };
 
   static void forward(const void* cell_pointer, const ForwardCall<T>& call) {
     const Cell& cell = *static_cast<const Cell*>(cell_pointer);
     const Sizes n(call.shape);
+    in_parts(parts(cell, n, call.rows, call.first, call.last),
+             [&](const Share& part) { forward_part(part, cell, n, call); });
+  }
+
+  static void forward_part(const Share& part, const Cell& cell, const Sizes& n, const ForwardCall<T>& call) {
+    const NoDenormals<T> flushed;
     const PackedOffsets o = Base::offsets(call.shape);
     const Scratch scratch(n, call.rows, call.scratch);
     const LayerTape<T>& tape = call.tape;
+    const Share::Range own = sequences(part, call.rows, call.first, call.last);
     for (std::size_t begin = call.first, end; begin < call.last; begin = end) {
       end = segment_end(call.rows, begin, call.last);
       const std::size_t row0 = call.rows.offset[begin];
       const Rectangle<T> a = tape.preactivations
                                  ? Rectangle<T>{tape.preactivations + row0 * n.row, n.row, kSlotLanes}
                                  : scratch.a;
-      input_part(n, call.packed, o, call.input, row0, call.rows.offset[end] - row0, a);
+      const Share::Range rows = part.range(call.rows.offset[end] - row0);
+      input_part(n, call.packed, o, call.input, row0 + rows.first, rows.last - rows.first, at(a, rows.first));
+      part.wait();
       for (std::size_t t = begin; t < end; ++t) {
-        const std::size_t row = call.rows.offset[t];
-        Step step{
-            call.rows.count(t), call.rows.previous(t), call.rows.batch() + row, at(a, row - row0), {}, {},
-            t % 2 == 0};
+        const std::size_t row = call.rows.offset[t] + own.first;
+        Step step{.count = count_of(call.rows, t, own),
+                  .previous = call.rows.previous(t) + own.first,
+                  .next = call.rows.batch() + row,
+                  .a = at(a, row - row0),
+                  .tape = nullptr,
+                  .mask = tape.mask ? tape.mask + own.first * n.stride : nullptr,
+                  .v = {},
+                  .upwards = t % 2 == 0};
         if (tape.tape) step.tape = tape.tape + row * n.tape_row;
-        if (!tape.tape && kSlots.stages == 2) step.tape = scratch.tape;
+        if (!tape.tape && kSlots.stages == 2) step.tape = scratch.tape + own.first * n.tape_row;
         for (std::size_t s = 0; s < kSlots.stages; ++s)
           step.v[s] = tape.product_input[s] ? tape.product_input[s] + row * n.stride
-                                            : scratch.v + s * call.rows.batch() * n.stride;
-        forward_step(cell, n, o, call.packed, tape, step);
+                                            : scratch.v + (s * call.rows.batch() + own.first) * n.stride;
+        if (step.count > 0) forward_step(cell, n, o, call.packed, tape, step);
       }
+      part.wait();
     }
   }
 
   static void forward_step(const Cell& cell, const Sizes& n, const PackedOffsets& o, const T* packed,
                            const LayerTape<T>& tape, const Step& step) {
     const T* v = tape.states[0] + step.previous * n.stride;
-    if (tape.mask) {
-      masked(step.count, n.stride, tape.mask, v, step.v[0]);
+    if (step.mask) {
+      masked(step.count, n.stride, step.mask, v, step.v[0]);
       v = step.v[0];
     }
     if constexpr (kSlots.stages == 2) {
@@ -177,7 +230,7 @@ struct Recurrence : Packing<Cell, Isa, T> {
         for (std::size_t p = panel; p < panel + panels; ++p)
           for (std::size_t b = 0; b < step.count; ++b) inner_map(cell, n, p, tape, step, b);
       });
-      if (tape.mask) masked(step.count, n.stride, tape.mask, step.v[1], step.v[1]);
+      if (step.mask) masked(step.count, n.stride, step.mask, step.v[1], step.v[1]);
       v = step.v[1];
     }
     each_panels<kSlots.stages - 1>(n, step, [&](std::size_t panel, std::size_t panels) {
@@ -337,40 +390,54 @@ struct Recurrence : Packing<Cell, Isa, T> {
   static void backward(const void* cell_pointer, const BackwardCall<T>& call) {
     const Cell& cell = *static_cast<const Cell*>(cell_pointer);
     const Sizes n(call.shape);
+    in_parts(parts(cell, n, call.rows, call.first, call.last),
+             [&](const Share& part) { backward_part(part, cell, n, call); });
+  }
+
+  static void backward_part(const Share& part, const Cell& cell, const Sizes& n,
+                            const BackwardCall<T>& call) {
+    const NoDenormals<T> flushed;
     const PackedOffsets o = Base::offsets(call.shape);
     const Scratch scratch(n, call.rows, call.scratch);
+    const Share::Range own = sequences(part, call.rows, call.first, call.last);
+    T* const carry[2] = {call.carry[0] + own.first * n.stride,
+                         call.carry[1] ? call.carry[1] + own.first * n.stride : nullptr};
     for (std::size_t end = call.last, begin; end > call.first; end = begin) {
       begin = segment_begin(call.rows, call.first, end);
       const std::size_t row0 = call.rows.offset[begin];
       for (std::size_t t = end; t-- > begin;) {
-        const std::size_t first = call.rows.offset[t], before = call.rows.previous(t);
+        const std::size_t count = count_of(call.rows, t, own), first = call.rows.offset[t] + own.first,
+                          before = call.rows.previous(t) + own.first;
+        if (count == 0) continue;
         const auto row = [&](std::size_t i) { return first + i; };
         const auto previous = [&](std::size_t i) { return before + i; };
-        const auto sequence = [](std::size_t i) { return i; };
+        const auto sequence = [&](std::size_t i) { return own.first + i; };
         Back<decltype(row), decltype(previous), decltype(sequence)>{cell,
                                                                     n,
                                                                     o,
                                                                     call.packed,
                                                                     call.tape,
                                                                     call.rows.batch(),
-                                                                    call.rows.count(t),
+                                                                    count,
                                                                     row,
                                                                     previous,
                                                                     sequence,
                                                                     call.dy + first * n.stride,
-                                                                    call.carry,
+                                                                    carry,
                                                                     at(scratch.a, first - row0),
-                                                                    scratch.v}
+                                                                    scratch.v + own.first * n.stride}
             .run();
         if (call.cut)
-          for (std::size_t i = 0; i < call.rows.count(t); ++i)
+          for (std::size_t i = 0; i < count; ++i)
             if (call.cut[first + i])
               for (std::size_t s = 0; s < kSlots.states; ++s)
-                std::fill_n(call.carry[s] + i * n.stride, n.stride, T{});
+                std::fill_n(carry[s] + i * n.stride, n.stride, T{});
       }
-      segment_weights(n, o,
+      part.wait();
+      segment_weights(part, n, o,
                       {call.rows, begin, end, call.shape, call.packed, call.input, call.tape, scratch.a.p,
                        scratch.panel, call.dx, call.gradient, scratch.v});
+      part.wait();
     }
   }
 
@@ -380,6 +447,7 @@ struct Recurrence : Packing<Cell, Isa, T> {
   }
 
   static void level(const void* cell_pointer, const LevelCall<T>& call) {
+    const NoDenormals<T> flushed;
     const Cell& cell = *static_cast<const Cell*>(cell_pointer);
     const Sizes n(call.shape);
     const PackedOffsets o = Base::offsets(call.shape);
@@ -411,75 +479,88 @@ struct Recurrence : Packing<Cell, Isa, T> {
   }
 
   static void weights(const WeightsCall<T>& call) {
+    const NoDenormals<T> flushed;
     WeightsCall<T> segment = call;
     for (; segment.first < call.last; segment.first = segment.last) {
       segment.last = segment_end(call.rows, segment.first, call.last);
       segment.da = call.da + (call.rows.offset[segment.first] - call.rows.offset[call.first]) * kSlotLanes;
-      segment_weights(Sizes(call.shape), Base::offsets(call.shape), segment);
+      segment_weights(Share{}, Sizes(call.shape), Base::offsets(call.shape), segment);
     }
   }
 
-  static void segment_weights(const Sizes& n, const PackedOffsets& o, const WeightsCall<T>& call) {
+  // Every part has its own rows of dx, and its own panels of the gradients.
+  static void segment_weights(const Share& part, const Sizes& n, const PackedOffsets& o,
+                              const WeightsCall<T>& call) {
     const std::size_t row0 = call.rows.offset[call.first], count = call.rows.offset[call.last] - row0;
     const Rectangle<T> da{const_cast<T*>(call.da), kSlotLanes, call.da_panel};
-    if (call.dx)
-      transposed_product(n, kSlots.input, n.inputs, count, da, call.packed + o.input_transposed, zero(),
-                         call.dx + row0 * call.input.stride, call.input.stride);
+    if (call.dx) {
+      const Share::Range rows = part.range(count);
+      transposed_product(n, kSlots.input, n.inputs, rows.last - rows.first, at(da, rows.first),
+                         call.packed + o.input_transposed, zero(),
+                         call.dx + (row0 + rows.first) * call.input.stride, call.input.stride);
+    }
     if (!call.gradient) return;
+    const Share::Range panels = part.range(n.panels);
+    const Rectangle<T> own = at(da, 0, panels.first);
     static constexpr T one{1};
-    const Rectangle<T> bias{call.gradient + o.bias, 0, kSlotLanes};
-    multiply<Isa, T, kSlots.slots>(1, n.panels, n.panels * kSlots.slots,
-                                   {{1, count}, {&one, 0, 0}, {da.p, da.row, 0, da.group}, read(bias), bias});
+    const Rectangle<T> bias{call.gradient + o.bias + panels.first * kSlotLanes, 0, kSlotLanes};
+    multiply<Isa, T, kSlots.slots>(
+        1, panels.last - panels.first, n.panels * kSlots.slots,
+        {{1, count}, {&one, 0, 0}, {own.p, own.row, 0, own.group}, read(bias), bias});
     if (call.input.tokens)
-      token_weights(n, call.input.tokens + row0, count, da, call.gradient + o.input);
+      token_weights(n, panels, call.input.tokens + row0, count, da, call.gradient + o.input);
     else
       weight_gradient<kSlots.input.first, kSlots.input.count>(
-          n, n.inputs, call.input.x + row0 * call.input.stride, call.input.stride, count, da,
+          n, panels, n.inputs, call.input.x + row0 * call.input.stride, call.input.stride, count, own,
           call.gradient + o.input);
-    recurrent_weights<0>(n, o, call, da, row0, count);
-    if constexpr (kSlots.stages == 2) recurrent_weights<1>(n, o, call, da, row0, count);
+    recurrent_weights<0>(part, n, o, call, own, row0, count);
+    if constexpr (kSlots.stages == 2) recurrent_weights<1>(part, n, o, call, own, row0, count);
   }
 
   template <std::size_t Stage>
-  static void recurrent_weights(const Sizes& n, const PackedOffsets& o, const WeightsCall<T>& call,
-                                Rectangle<T> da, std::size_t row0, std::size_t count) {
+  static void recurrent_weights(const Share& part, const Sizes& n, const PackedOffsets& o,
+                                const WeightsCall<T>& call, Rectangle<T> own, std::size_t row0,
+                                std::size_t count) {
     const T* v = call.tape.product_input[Stage];
     if (v)
       v += row0 * n.stride;
     else
-      v = previous_states(n, call, row0);
+      v = previous_states(part, n, call, row0);
     weight_gradient<kSlots.recurrent[Stage].first, kSlots.recurrent[Stage].count>(
-        n, n.units, v, n.stride, count, da, call.gradient + o.recurrent[Stage]);
+        n, part.range(n.panels), n.units, v, n.stride, count, own, call.gradient + o.recurrent[Stage]);
   }
 
   // The states before the rows of a segment. Where all sequences run through it they stand as the rows do;
   // else they are brought together.
-  static const T* previous_states(const Sizes& n, const WeightsCall<T>& call, std::size_t row0) {
+  static const T* previous_states(const Share& part, const Sizes& n, const WeightsCall<T>& call,
+                                  std::size_t row0) {
     const T* const h = call.tape.states[0];
     const std::size_t last = call.last - 1;
     if (call.rows.previous(last) - call.rows.previous(call.first) == call.rows.offset[last] - row0)
       return h + call.rows.previous(call.first) * n.stride;
-    for (std::size_t t = call.first; t < call.last; ++t)
+    const Share::Range steps = part.range(call.last - call.first);
+    for (std::size_t t = call.first + steps.first; t < call.first + steps.last; ++t)
       std::copy_n(h + call.rows.previous(t) * n.stride, call.rows.count(t) * n.stride,
                   call.scratch + (call.rows.offset[t] - row0) * n.stride);
+    part.wait();
     return call.scratch;
   }
 
-  // gradient += vᵀ dA on the slots of a product.
+  // gradient += vᵀ dA on the slots of a product, for some panels; `own` begins at the first of them.
   template <std::size_t First, std::size_t Count>
-  static void weight_gradient(const Sizes& n, std::size_t inner, const T* v, std::size_t v_row,
-                              std::size_t count, Rectangle<T> da, T* gradient) {
+  static void weight_gradient(const Sizes& n, Share::Range panels, std::size_t inner, const T* v,
+                              std::size_t v_row, std::size_t count, Rectangle<T> own, T* gradient) {
     constexpr std::size_t lanes = Count * kWidth;
-    const Rectangle<T> to{gradient, lanes, inner * lanes};
+    const Rectangle<T> to{gradient + panels.first * inner * lanes, lanes, inner * lanes};
     multiply<Isa, T, Count>(
-        inner, n.panels, n.panels * Count,
-        {{1, count}, {v, 1, v_row}, {slot(da, First).p, da.row, 0, da.group}, read(to), to});
+        inner, panels.last - panels.first, n.panels * Count,
+        {{1, count}, {v, 1, v_row}, {slot(own, First).p, own.row, 0, own.group}, read(to), to});
   }
 
-  static void token_weights(const Sizes& n, const std::int32_t* tokens, std::size_t count, Rectangle<T> da,
-                            T* gradient) {
+  static void token_weights(const Sizes& n, Share::Range panels, const std::int32_t* tokens,
+                            std::size_t count, Rectangle<T> da, T* gradient) {
     constexpr std::size_t lanes = kSlots.input.count * kWidth;
-    for (std::size_t p = 0; p < n.panels; ++p)
+    for (std::size_t p = panels.first; p < panels.last; ++p)
       for (std::size_t r = 0; r < count; ++r) {
         T* const out = gradient + (p * n.inputs + static_cast<std::size_t>(tokens[r])) * lanes;
         const T* const from = slot(at(da, r, p), kSlots.input.first).p;

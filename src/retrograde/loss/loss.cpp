@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 
 #include "retrograde/base/error.h"
 
@@ -99,6 +100,46 @@ S softmax_cross_entropy(const Row<S>& row) {
   if (row.d)
     for (std::size_t o = 0; o < row.y.size(); ++o)
       row.d[o] = mass * std::exp(real(row.y[o] - normaliser)) - row.weight(o) * row.target[o];
+  return sum;
+}
+
+// The same for all rows of real numbers, through the vectorised softmax.
+template <class T, class Weight>
+double softmax_rows(const LossRows<T>& rows, const Target<T>& target, std::span<const double> class_weights,
+                    Weight row_weight, double denominator, T* d) {
+  const std::size_t outputs = rows.outputs;
+  std::vector<double> log_sums(rows.rows);
+  rows.softmax(rows.rows, outputs, rows.stride, rows.values, d, log_sums.data());
+  const auto of_class = [&](std::size_t o) { return class_weights.empty() ? 1.0 : class_weights[o]; };
+  double sum = 0;
+  for (std::size_t r = 0; r < rows.rows; ++r) {
+    const T* const z = rows.values + r * rows.stride;
+    T* const out = d ? d + r * rows.stride : nullptr;
+    const double weight = row_weight(r) / denominator;
+    double mass = 0, value = 0;
+    const auto add = [&](std::size_t o, double t) {
+      mass += t;
+      value += t * (log_sums[r] - static_cast<double>(z[o]));
+    };
+    if (target.values.empty()) {
+      const auto label = static_cast<std::size_t>(target.classes[rows.index[r]]);
+      add(label, of_class(label));
+      if (out) {
+        // p − 1 of the class is minus the sum of the others, which keeps its digits where p is almost 1.
+        out[label] = 0;
+        out[label] = -std::reduce(out, out + outputs);
+        for (std::size_t o = 0; o < outputs; ++o) out[o] *= static_cast<T>(weight * mass);
+      }
+    } else {
+      const T* const t = target.values.data() + rows.index[r] * outputs;
+      for (std::size_t o = 0; o < outputs; ++o) add(o, of_class(o) * static_cast<double>(t[o]));
+      for (std::size_t o = 0; out && o < outputs; ++o)
+        out[o] = static_cast<T>(
+            weight * (mass * static_cast<double>(out[o]) - of_class(o) * static_cast<double>(t[o])));
+    }
+    sum += weight * value;
+    if (out) std::fill(out + outputs, out + rows.stride, T{});
+  }
   return sum;
 }
 
@@ -218,6 +259,10 @@ auto Loss::evaluate(const LossRows<T>& rows, const Target<typename RealOf<T>::ty
   }
   if (reduction_ == Reduction::sum) denominator = 1;
   if (reduction_ == Reduction::mean_batch) denominator = static_cast<double>(rows.batch);
+
+  if constexpr (std::is_floating_point_v<T>)
+    if (kind_ == Kind::softmax_cross_entropy && rows.softmax)
+      return softmax_rows(rows, target, class_weights_, row_weight, denominator, d);
 
   S sum = 0;
   for (std::size_t r = 0; r < rows.rows; ++r) {

@@ -26,6 +26,8 @@
 #include <string_view>
 #include <vector>
 
+#include "retrograde/kernels/calls.h"
+
 namespace retrograde {
 
 enum class Reduction { mean, mean_batch, sum };
@@ -54,8 +56,9 @@ struct Target {
 template <class T>
 struct LossRows {
   std::size_t rows = 0, outputs = 0, stride = 0, batch = 0;
-  const T* values = nullptr;           // [rows][stride]
-  std::span<const std::size_t> index;  // [rows]
+  const T* values = nullptr;                              // [rows][stride]
+  std::span<const std::size_t> index;                     // [rows]
+  decltype(AffineKernels<T>::softmax) softmax = nullptr;  // for all rows at once; null: one by one
 };
 
 class Loss {

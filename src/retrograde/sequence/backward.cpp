@@ -24,6 +24,7 @@ void through_activation(const Tape<T>& tape, T* d) {
   using V = Vector<IsaGeneric, T>;
   const Config& config = tape.config_;
   const std::size_t count = tape.index_.size(), width = config.output_width(), stride = tape.output_stride_;
+  if (!tape.activates()) return;
   if (config.activation.is_softmax()) {
     for (std::size_t r = 0; r < count; ++r) {
       const T* const y = tape.outputs_.data() + r * stride;
@@ -32,7 +33,7 @@ void through_activation(const Tape<T>& tape, T* d) {
       for (std::size_t o = 0; o < width; ++o) dot += row[o] * y[o];
       for (std::size_t o = 0; o < width; ++o) row[o] = y[o] * (row[o] - dot);
     }
-  } else if (config.activation.elementwise().kind() != Nonlinearity::Kind::identity) {
+  } else {
     for (std::size_t r = 0; r < count; ++r)
       for (std::size_t i = r * stride; i < r * stride + width; i += static_cast<std::size_t>(kLanes<V>)) {
         const std::size_t left = r * stride + width - i;
@@ -45,14 +46,18 @@ void through_activation(const Tape<T>& tape, T* d) {
 
 // From the head's rows to the last layer's, and the head's own gradient.
 template <class T>
-void head_backward(Tape<T>& tape, const T* dz, Gradients<T>& gradients) {
+void head_backward(Tape<T>& tape, Gradients<T>& gradients) {
   const Config& config = tape.config_;
   const AffineKernels<T>& affine = affine_kernels<T>();
   const std::size_t inputs = config.features(), width = config.output_width(), count = tape.index_.size();
   const std::size_t stride = detail::output_gradient_stride(tape, config.layers() - 1);
   const bool last = config.at == At::last;
-  T* const top = zeros(tape.work_.d_output[config.layers() - 1], tape.rows_.size() * stride);
-  T* const d = last ? zeros(tape.work_.last, count * stride) : top;
+  Buffer<T>& d_output = tape.work_.d_output[config.layers() - 1];
+  if (!config.outputs && !last && tape.output_stride_ == stride) return std::swap(d_output, tape.work_.dz);
+  const T* const dz = tape.work_.dz.data();
+  T* const top =
+      last ? zeros(d_output, tape.rows_.size() * stride) : reserve(d_output, tape.rows_.size() * stride);
+  T* const d = last ? reserve(tape.work_.last, count * stride) : top;
   if (config.outputs) {
     affine.backward(inputs, width, tape.head_packed_.data(), count, dz, d, stride);
     affine.weights(inputs, width, count, tape.head_x_, tape.head_x_stride_, dz,
@@ -129,17 +134,17 @@ void layers_backward(Tape<T>& tape, const State<T>* final_state, const Bptt& bpt
   }
 }
 
-// From the gradient by the head's pre-activations, by rows, all the way down.
+// From the gradient by the head's pre-activations, by rows in work_.dz, all the way down.
 template <class T>
-void from_rows(const Network<T>& network, Tape<T>& tape, const T* dz, const State<T>* final_state,
-               const Bptt& bptt, Gradients<T>& gradients) {
+void from_rows(const Network<T>& network, Tape<T>& tape, const State<T>* final_state, const Bptt& bptt,
+               Gradients<T>& gradients) {
   if (!tape.has_tape_) throw UsageError("the forward kept no tape; run it with keep_tape");
   if (network.config().hidden != tape.config_.hidden || network.config().inputs != tape.config_.inputs)
     throw UsageError("the tape is another network's");
   if (gradients.want_dx && tape.config_.tokens)
     throw UsageError("tokens have no gradient; want_dx goes with dense input");
   tape.work_.d_output.resize(tape.config_.layers());
-  head_backward(tape, dz, gradients);
+  head_backward(tape, gradients);
   if (bptt.kind == Bptt::Kind::window)
     window_backward(tape, final_state, bptt.length, gradients);
   else
@@ -190,16 +195,19 @@ void backward(const Network<T>& network, Tape<T>& tape, const Cotangent<T>& cota
     if (!given.empty() && given.size() != entries * width)
       throw UsageError("a cotangent of the outputs has {} values; the outputs have {}", given.size(),
                        entries * width);
-  T* const dz = zeros(tape.work_.dz, tape.index_.size() * stride);
-  const auto add = [&](std::span<const T> given) {
-    if (given.empty()) return;
-    for (std::size_t r = 0; r < tape.index_.size(); ++r)
-      for (std::size_t o = 0; o < width; ++o) dz[r * stride + o] += given[tape.index_[r] * width + o];
-  };
-  add(cotangent.outputs);
+  T* const dz = reserve(tape.work_.dz, tape.index_.size() * stride);
+  for (std::size_t r = 0; r < tape.index_.size(); ++r) {
+    T* const end = cotangent.outputs.empty() ? dz + r * stride
+                                             : std::copy_n(cotangent.outputs.data() + tape.index_[r] * width,
+                                                           width, dz + r * stride);
+    std::fill(end, dz + (r + 1) * stride, T{});
+  }
   through_activation(tape, dz);
-  add(cotangent.head_preactivations);
-  from_rows(network, tape, dz, cotangent.final_state, bptt, gradients);
+  if (!cotangent.head_preactivations.empty())
+    for (std::size_t r = 0; r < tape.index_.size(); ++r)
+      for (std::size_t o = 0; o < width; ++o)
+        dz[r * stride + o] += cotangent.head_preactivations[tape.index_[r] * width + o];
+  from_rows(network, tape, cotangent.final_state, bptt, gradients);
 }
 
 template <class T>
@@ -218,7 +226,7 @@ double loss_and_gradients(const Network<T>& network, Tape<T>& tape, const Loss& 
   T* const dz = reserve(tape.work_.dz, tape.index_.size() * tape.output_stride_);
   const double value = loss.evaluate<T>(tape.loss_rows(loss.on_preactivations()), target, dz);
   if (!loss.on_preactivations()) through_activation(tape, dz);
-  from_rows<T>(network, tape, dz, nullptr, bptt, gradients);
+  from_rows<T>(network, tape, nullptr, bptt, gradients);
   return value;
 }
 

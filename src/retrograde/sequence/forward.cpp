@@ -206,13 +206,10 @@ void head(const Network<T>& network, const LayerInput<T>& top, Tape<T>& tape) {
     tape.index_.assign(rows.index().begin(), rows.index().end());
   }
   const std::size_t count = tape.index_.size(), width = config.output_width();
-  tape.output_stride_ = round_up(width, affine.lanes);
+  tape.output_stride_ = config.outputs ? round_up(width, affine.lanes) : top.stride;
   T* const z = reserve(tape.head_, count * tape.output_stride_);
-  T* const y = reserve(tape.outputs_, count * tape.output_stride_);
   if (!config.outputs) {
-    for (std::size_t r = 0; r < count; ++r)
-      std::copy_n(tape.head_x_ + r * top.stride, width, z + r * tape.output_stride_);
-    std::copy_n(z, count * tape.output_stride_, y);
+    std::copy_n(tape.head_x_, count * top.stride, z);
     return;
   }
   const std::size_t inputs = config.features();
@@ -220,7 +217,9 @@ void head(const Network<T>& network, const LayerInput<T>& top, Tape<T>& tape) {
   affine.pack(inputs, width, network.parameters()["head.weight"].data(),
               network.parameters().find("head.bias"), packed);
   affine.forward(inputs, width, packed, count, tape.head_x_, top.stride, z);
-  detail::activate(config.activation, count, width, tape.output_stride_, z, y);
+  if (!tape.activates()) return;
+  detail::activate(config.activation, count, width, tape.output_stride_, z,
+                   reserve(tape.outputs_, count * tape.output_stride_));
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ class Tape {
 
   // Outputs y [B, T, O] (or [B, O] for a head at the last step) and the head's pre-activations of the same
   // shape; 0 past a sequence's end. Without a head both are the last layer's states.
-  std::vector<T> outputs() const { return batch_first(outputs_); }
+  std::vector<T> outputs() const { return batch_first(output_rows()); }
   std::vector<T> head_preactivations() const { return batch_first(head_); }
 
   // Hidden (which = 0) or cell states (1) with the start state first: [B, T + 1, H]; 0 past a sequence's end.
@@ -72,7 +72,7 @@ class Tape {
   Buffer<T> head_packed_, head_input_;
   const T* head_x_ = nullptr;
   std::size_t head_x_stride_ = 0;
-  Buffer<T> head_, outputs_;        // [output rows][output_stride_]
+  Buffer<T> head_, outputs_;        // [output rows][output_stride_]; outputs_ only where it is not head_
   std::vector<std::size_t> index_;  // output row -> entry of [B, T] or [B]
   std::size_t output_stride_ = 0;
   std::vector<std::uint8_t> given_start_;  // sorted position -> whether it began with a given state
@@ -86,13 +86,20 @@ class Tape {
   std::size_t output_stride(std::size_t k) const {
     return row_stride(config_.hidden[k] * config_.directions(), config_.cell.kernels<T>().lanes, sizeof(T));
   }
+  // Whether the outputs are another thing than the head's pre-activations.
+  bool activates() const {
+    return config_.outputs && (config_.activation.is_softmax() ||
+                               config_.activation.elementwise().kind() != Nonlinearity::Kind::identity);
+  }
+  const Buffer<T>& output_rows() const { return activates() ? outputs_ : head_; }
   LossRows<T> loss_rows(bool preactivations) const {
     return {index_.size(),
             config_.output_width(),
             output_stride_,
             rows_.batch(),
-            (preactivations ? head_ : outputs_).data(),
-            index_};
+            (preactivations ? head_ : output_rows()).data(),
+            index_,
+            affine_kernels<T>().softmax};
   }
 
  private:
