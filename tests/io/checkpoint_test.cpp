@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "data/files.h"
+#include "retrograde/base/random.h"
 
 namespace retrograde {
 namespace {
@@ -35,12 +36,10 @@ TYPED_TEST(Checkpoints, EverythingComesBackToTheBit) {
     }
   }
   const State<T> carried{{{T(0.1), T(-0.2), T(1) / 3}}, {{T(4), T(5), T(6)}}};
-  const Batches::Position position{17, random.state()};
 
   Extras extras;
   put(extras, optimizer);
   put(extras, carried);
-  extras.state["batches"] = to_json(position);
   save_model(folder / "last.safetensors", network, Json::object(), extras);
   const auto model = load_model<T>(folder / "last.safetensors");
 
@@ -51,17 +50,11 @@ TYPED_TEST(Checkpoints, EverythingComesBackToTheBit) {
   EXPECT_EQ(back.moments[1].values, optimizer.moments[1].values);
   EXPECT_EQ(carried_of<T>(model.extras).h, carried.h);
   EXPECT_EQ(carried_of<T>(model.extras).c, carried.c);
-  const auto place = position_from_json(model.extras.state["batches"]);
-  EXPECT_EQ(place.next, 17u);
-  EXPECT_EQ(place.order, position.order);
 }
 
 TEST(Checkpoint, WhatIsMissingIsSaid) {
   EXPECT_THAT(testing::message_of<FileError>([] { optimizer_of<float>({}); }), HasSubstr("optimiser"));
   EXPECT_THAT(testing::message_of<FileError>([] { carried_of<float>({}); }), HasSubstr("carried state"));
-  EXPECT_THAT(testing::message_of<FileError>([] { position_from_json(Json::object()); }),
-              HasSubstr("data position"));
-  EXPECT_THROW(random_from_json(Json::array({1, 2, 3})), FileError);
   Extras extras;
   put(extras, OptimizerState<float>{1, {{"square", {1}}}});
   extras.tensors.clear();

@@ -88,26 +88,6 @@ State<T> carried_of(const Extras& extras) {
   });
 }
 
-Json to_json(const Random::State& random) { return random; }
-
-Random::State random_from_json(const Json& json) {
-  return reading("random source", [&] {
-    if (json.size() != 4)
-      throw FileError("the checkpoint's random source has {} words, expected 4", json.size());
-    return json.get<Random::State>();
-  });
-}
-
-Json to_json(const Batches::Position& position) {
-  return {{"next", position.next}, {"order", to_json(position.order)}};
-}
-
-Batches::Position position_from_json(const Json& json) {
-  return reading("data position", [&] {
-    return Batches::Position{json.at("next").get<std::uint64_t>(), random_from_json(json.at("order"))};
-  });
-}
-
 Json exact(double value) {
   if (std::isfinite(value)) return value;
   return std::isnan(value) ? "nan" : value > 0 ? "infinity" : "-infinity";

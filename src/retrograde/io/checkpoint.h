@@ -4,7 +4,6 @@
 //   extras.state["epoch"] = 3;
 //   put(extras, trainer_state.optimizer);
 //   put(extras, trainer_state.carried);
-//   extras.state["batches"] = to_json(batches->position());
 //   save_model(run.last(), network, preprocess, extras);
 //
 // Moments and states are tensors of the network's own type, so that no bit is lost. The readers throw
@@ -12,7 +11,6 @@
 // (Optimizer::restore).
 #pragma once
 
-#include "retrograde/data/batches.h"
 #include "retrograde/io/model.h"
 #include "retrograde/optim/optimizer.h"
 #include "retrograde/sequence/input.h"
@@ -29,12 +27,6 @@ template <class T>
 void put(Extras& extras, const State<T>& carried);
 template <class T>
 State<T> carried_of(const Extras& extras);
-
-Json to_json(const Random::State& random);
-Random::State random_from_json(const Json& json);
-
-Json to_json(const Batches::Position& position);
-Batches::Position position_from_json(const Json& json);
 
 // Any double, to the bit: JSON itself has no infinity and no NaN, which become texts.
 Json exact(double value);
