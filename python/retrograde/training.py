@@ -128,7 +128,7 @@ class Step:
 
 
 class Trainer:
-    """One step of training at a time, for those who own the loop; the library owns the truncation.
+    """One step of training at a time, for those who own the loop; the library owns the truncation::
 
         trainer = rg.Trainer(net, rg.SGD(0.1), bptt=rg.window(reach=40))
         for xt, yt in sensor:
