@@ -6,6 +6,8 @@ import json
 
 import numpy as np
 import pytest
+from retrograde._problem import Problem
+from retrograde.checking import _Watched
 from retrograde.testing import assert_gradient
 
 import retrograde as rg
@@ -211,6 +213,36 @@ def test_a_function_that_changes_its_arguments_leaves_the_callers_arrays_alone(c
     for name, value in kept[0].items():
         np.testing.assert_array_equal(params[name], value)
     np.testing.assert_array_equal(x, kept[1])
+
+
+def test_the_audit_sees_what_a_function_does_to_its_arguments_and_every_call_once(case, rng):
+    params, (x, target) = case
+    single = {n: v.astype(np.float32) for n, v in params.items()}
+    calls = []
+
+    def careless(p, x, y):
+        calls.append(1)
+        x *= 2
+        return gradient(p, x, y)
+
+    problem = Problem(careless, single, (x, target))
+    names = {n: n for n in problem.batch_arrays}
+    watched = _Watched(problem, problem.gradient)
+    first = watched.first()
+    np.testing.assert_array_equal(problem.batch_arrays["x"], x)
+    for count in (1, 2):  # the first answer is given again, the next one is another call
+        p = {n: v.astype(np.float64) for n, v in single.items()}
+        b = {n: v.copy() for n, v in problem.batch_arrays.items()}
+        answer = watched.called(p, b, names)
+        assert len(calls) == count
+        np.testing.assert_array_equal(answer["W"], first["W"])
+        np.testing.assert_array_equal(b["x"], 2 * x)
+        np.testing.assert_array_equal(b["y"], target)
+    probe = {n: rng.normal(size=v.shape) for n, v in params.items()}
+    kept = {n: v.copy() for n, v in probe.items()}
+    watched.called(probe, {n: v.copy() for n, v in problem.batch_arrays.items()}, names)
+    for name, values in kept.items():  # rounding to the user's float32 and back is no change of theirs
+        np.testing.assert_array_equal(probe[name], values)
 
 
 def test_single_precision_is_no_mistake(case):
