@@ -117,6 +117,7 @@ def call(
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return function(*forms[-4][0], **forms[-4][1])
+    refused: Exception | None = None
     kinds = {p.kind for p in signature.parameters.values()}
     if inspect.Parameter.VAR_KEYWORD in kinds and len(forms) == 5:
         forms = forms[1:]  # f(*args, **kwargs) would take any names
@@ -125,7 +126,14 @@ def call(
             signature.bind(*positional, **keywords)
         except TypeError:
             continue
-        return function(*positional, **keywords)
+        if inspect.Parameter.VAR_POSITIONAL not in kinds:
+            return function(*positional, **keywords)
+        try:  # f(*args) would take anything: what it passes the arguments on to decides
+            return function(*positional, **keywords)
+        except (TypeError, KeyError, IndexError) as error:
+            refused = refused or error
+    if refused:
+        raise refused
     raise TypeError(
         f"{getattr(function, '__name__', 'the function')}{signature} takes neither (params, *batch) nor "
         f"(*params, *batch): there are {len(names)} parameters ({', '.join(names)}) and {len(values)} batch arguments"

@@ -101,6 +101,7 @@ CONVENTIONS = {
                 lambda p, x, y: tuple(gradient(dict(zip(ORDER, p)), x, y).values())),
     "spread": (lambda p: list(p.values()), lambda W, U, b, V, c, x, y: loss(dict(zip(ORDER, (W, U, b, V, c))), x, y),
                lambda W, U, b, V, c, x, y: list(gradient(dict(zip(ORDER, (W, U, b, V, c))), x, y).values())),
+    "passed on": (lambda p: list(p.values()), lambda *a: CONVENTIONS["spread"][1](*a), lambda *a: CONVENTIONS["spread"][2](*a)),
     "nested, in another order": (lambda p: p, loss, lambda p, x, y: (lambda g: ((g["c"], g["V"]), [g["b"], (g["U"], g["W"])]))(gradient(p, x, y))),
     "names with d": (lambda p: p, loss, lambda p, x, y: {f"d{n}": v for n, v in gradient(p, x, y).items()}),
     "names with grad": (lambda p: p, loss, lambda p, x, y: {f"grad_{n}": v for n, v in reversed(gradient(p, x, y).items())}),

@@ -61,3 +61,21 @@ def test_the_stubs_are_those_of_the_extension(tmp_path):
     assert made.returncode == 0, made.stderr
     kept = Path(__file__).parents[1] / "retrograde" / "_core.pyi"
     assert (tmp_path / "_core.pyi").read_text() == kept.read_text(), "run tools/stubs.sh"
+
+
+def test_nothing_is_leaked_at_the_end():
+    """nanobind names on stderr what is still alive when the interpreter ends."""
+    done = run(
+        "-c",
+        "import numpy as np, retrograde as rg\n"
+        "net = rg.LSTM(3, 4).with_head(1)\n"
+        "x, y = np.ones((2, 5, 3)), np.ones((2, 5, 1))\n"
+        "net.fit(x, y, epochs=2, callbacks=[lambda e: net is not None])\n"
+        "tape = net.forward(x); grads = net.backward(tape, np.ones_like(tape.outputs))\n"
+        "trainer = rg.Trainer(net, rg.Adam()); trainer.step(x, y)\n"
+        "rg.check(lambda w: float(w @ w), lambda w: 2 * w, np.ones(3))\n"
+        "try: net(np.ones((2, 5, 9)))\n"
+        "except ValueError: pass\n",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "leak" not in done.stderr, done.stderr
