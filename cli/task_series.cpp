@@ -53,8 +53,8 @@ std::vector<std::size_t> places(const Table& table, const std::vector<std::strin
 }
 
 std::string describe_rows(const std::string& path, const CsvTable& csv) {
-  std::string text = fmt::format("data   {}, {} rows × {} columns, {} series", path,
-                                 grouped(csv.table->rows()), csv.table->width(), csv.series.size());
+  std::string text = fmt::format("data   {}, {} × {}, {} series", path, counted(csv.table->rows(), "row"),
+                                 counted(csv.table->width(), "column"), csv.series.size());
   if (csv.gaps > 0) text += fmt::format(", {} gaps (lines {}–{})", csv.gaps, csv.first_gap, csv.last_gap);
   if (!csv.in_memory) text += ", read from disk in pieces";
   return text;
@@ -194,8 +194,8 @@ Task open_forecast(const Opening& o) {
                        {"scaler", to_json(scaler)},   {"csv", csv_json(a)}};
   }
   csv.table = nullptr;
-  task.about = {fmt::format("data   {}, {} rows × {} columns, {} series", a.path, grouped(table->rows()),
-                            table->width(), csv.series.size())};
+  task.about = {fmt::format("data   {}, {} × {}, {} series", a.path, counted(table->rows(), "row"),
+                            counted(table->width(), "column"), csv.series.size())};
   if (o.targets == Targets::unwanted) {
     task.valid = std::make_shared<AllRows>(table, csv.series, input_places, scaler, layout);
     return task;

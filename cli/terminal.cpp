@@ -38,6 +38,10 @@ std::string grouped(unsigned long long n) {
   return text;
 }
 
+std::string counted(unsigned long long n, std::string_view singular) {
+  return fmt::format("{} {}{}", grouped(n), singular, n == 1 ? "" : "s");
+}
+
 std::string short_number(double x) {
   if (x >= 1e6) return fmt::format("{:.1f}M", x / 1e6);
   if (x >= 1e3) return fmt::format("{:.0f}k", x / 1e3);

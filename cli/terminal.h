@@ -19,6 +19,8 @@ std::string bar(double done, int width);
 
 // 18497 -> "18,497"; 412300 per second -> "412k"; 83 seconds -> "1:23".
 std::string grouped(unsigned long long n);
+// 2820 rows -> "2,820 rows"; 1 row -> "1 row".
+std::string counted(unsigned long long n, std::string_view singular);
 std::string short_number(double x);
 std::string minutes(double seconds);
 

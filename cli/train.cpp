@@ -72,7 +72,8 @@ template <class T>
 void describe(const Plan& plan, const TrainArguments& a, const Network<T>& network, TrainView& view) {
   for (const std::string& line : plan.task.about) view.say(line);
   const auto part = [&](const Dataset& dataset) {
-    return fmt::format("{} steps in {} sequences", grouped(dataset.steps()), grouped(dataset.sequences()));
+    return fmt::format("{} in {}", counted(dataset.steps(), "step"),
+                       counted(dataset.sequences(), "sequence"));
   };
   view.say(fmt::format("split  train {}{}", part(*plan.task.train),
                        plan.task.valid ? " · valid " + part(*plan.task.valid) : " · no validation"));

@@ -145,6 +145,7 @@ Schedule schedule_of(const LoopArguments& a, std::size_t updates_per_epoch) {
 }
 
 FitOptions fit_options_of(const LoopArguments& a) {
+  if (a.epochs == 0) throw UsageError("--epochs is 0; training takes at least one");
   FitOptions options{.epochs = a.epochs, .patience = a.patience};
   const auto parts = split(a.schedule, ':');
   if (parts[0] == "plateau") {

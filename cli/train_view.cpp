@@ -67,7 +67,7 @@ void TrainView::epoch(const EpochReport& report) {
   if (report.valid) {
     valid = fmt::format("{:.5f}", report.valid->loss);
     for (const auto& [name, value] : report.valid->metrics)
-      if (name == metric_) metric = fmt::format("{:.5g}", value);
+      if (name == metric_) metric = fmt::format("{:#.5g}", value);
   }
   fmt::print(stderr, "{:>5}  {:>9.5f}  {:>9}  {:>10}  {:>8.3g}  {:>5.1f}  {:>6.1f}{}\n", report.epoch,
              report.train_loss, valid, metric, report.gradient_norm, 100 * report.clipped, report.seconds,
