@@ -28,7 +28,7 @@ class Program:
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-z))
+    return 0.5 * (1 + np.tanh(0.5 * z))
 
 
 def softmax(z: np.ndarray, axis: int = -1) -> np.ndarray:

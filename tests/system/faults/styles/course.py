@@ -31,7 +31,7 @@ FAULTS = {
     "lstm + with loss + a_next in the product": ["state-index-shifted"],
     "lstm + with loss + no da_prev": ["carry-dropped"],
     "lstm + with loss + c_next for f + bi is bf": ["cell-index-shifted", "gate-copied"],
-    "lstm + with loss + no dc + parenthesis in i": ["carry-dropped", "parenthesis"],
+    "lstm + with loss + no dc + a_next in the product": ["carry-dropped", "state-index-shifted"],
     "lstm + c_next for f": ["cell-index-shifted"],
     "lstm + dc_prev by i": ["carry-wrong-gate"],
 }
