@@ -160,7 +160,7 @@ class Diagnosis {
   // Readings that the evidence does not tell apart are all examined.
   void consider(const std::vector<Hypothesis>& hypotheses) {
     const auto rank = [](const Hypothesis& h) {
-      return (h.loss_gap >= 0 ? 2 : 0) + (h.outputs_gap >= 0 ? 1 : 0);
+      return (h.loss_gap >= 0 ? 2 : 0) + (h.outputs_gap >= 0 ? 1 : 0) + (h.confirmed() ? 4 : 0);
     };
     std::vector<Examination> open;
     for (const Hypothesis& h : hypotheses) {
@@ -224,7 +224,7 @@ class Diagnosis {
       candidates_ += found.candidates;
       if (found.best.empty()) continue;
       const double cost = found.best.front().cost() + e.h->doubt * 0.01;
-      if (!(cost < best) || !believable(found.best.front(), targets)) continue;
+      if (!(cost < best) || !believable(found.best.front(), targets, e.h->confirmed())) continue;
       best = cost;
       describe_network(e);
       say(*e.h, targets, s, found);
@@ -236,12 +236,12 @@ class Diagnosis {
   }
 
   // A free factor on one or two numbers explains anything.
-  static bool believable(const Explanation& e, const std::vector<Target>& targets) {
+  static bool believable(const Explanation& e, const std::vector<Target>& targets, bool confirmed) {
     for (const Atom& a : e.atoms) {
       if (a.name != "scale" && a.name != "decay" && a.name != "clip") continue;
       std::size_t entries = 0;
       for (std::size_t i : a.pieces) entries += targets[i].claim.size();
-      if (entries < 3 && a.scale != 0 && e.atoms.size() > 1) return false;
+      if (entries < 3 && a.scale != 0 && (e.atoms.size() > 1 || !confirmed)) return false;
     }
     return true;
   }
@@ -269,7 +269,8 @@ class Diagnosis {
       Search s(engine, e.h->words, targets, after(0.8));
       const SearchResult found = s.run(false);
       candidates_ += found.candidates;
-      if (found.best.empty() || found.best.front().cost() > 2.5 || !believable(found.best.front(), targets))
+      if (found.best.empty() || found.best.front().cost() > 2.5 ||
+          !believable(found.best.front(), targets, true))
         continue;
       describe_network(e);
       say(*e.h, targets, s, found);
@@ -287,7 +288,7 @@ class Diagnosis {
     return false;
   }
 
-  static bool confirmed(const Hypothesis& h) { return h.loss_gap >= 0 || h.outputs_gap >= 0; }
+  static bool confirmed(const Hypothesis& h) { return h.confirmed(); }
 
   void unnamed(const Examination& e) {
     if (fallback_.verdict == Verdict::differs) {

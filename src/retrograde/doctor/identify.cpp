@@ -158,16 +158,21 @@ class Identifier {
 
   void passes() {
     for (const Datum* x : candidates(Role::input))
-      for (bool wide : {false, true}) {
-        if (wide && good()) break;
-        for (Cell cell : {Cell::elman, Cell::lstm, Cell::gru})
-          for (int layers : {1, 2}) cell_pass(*x, cell, layers, wide);
-      }
+      for (bool wide : {false, true})
+        for (int layers : {1, 2})
+          for (Cell cell : {Cell::elman, Cell::lstm, Cell::gru}) {
+            if (found()) return;
+            cell_pass(*x, cell, layers, wide);
+          }
   }
   bool late() const { return std::chrono::steady_clock::now() > deadline_; }
-  bool good() const {
+  // Nothing better can come.
+  bool found() const {
     return std::any_of(found_.begin(), found_.end(),
-                       [](const Hypothesis& h) { return h.loss_gap >= 0 || h.outputs_gap >= 0; });
+                       [](const Hypothesis& h) { return h.confirmed() && h.agreement > 0; });
+  }
+  bool good() const {
+    return std::any_of(found_.begin(), found_.end(), [](const Hypothesis& h) { return h.confirmed(); });
   }
 
   std::vector<const Datum*> candidates(Role role) const {
@@ -206,7 +211,7 @@ class Identifier {
                 (minus == 0 || is_size(n - minus) || is_size(minus) || (minus > 0 && is_size(minus - 1))))
               offer(static_cast<int>(n - minus));
     }
-    const auto all = structures(roles_.blocks, cell, layers, sizes);
+    const auto all = structures(roles_.blocks, cell, layers, sizes, deadline_);
     std::size_t tried = 0;
     for (const Structure& s : all) {
       if (late() || ++tried > 600) break;
@@ -357,7 +362,10 @@ class Identifier {
       if (d.role != Role::h0 && d.role != Role::c0) continue;
       const bool cell = d.role == Role::c0;
       bool placed = false;
-      for (const View& v : views(d.given.array.shape)) {
+      auto order = views(d.given.array.shape);
+      std::stable_partition(order.begin(), order.end(),
+                            [](const View& v) { return v.axes[0] == 't'; });  // layers first
+      for (const View& v : order) {
         const int l = next[cell];
         if (l >= L) return false;
         Layer& layer = p.layers[static_cast<std::size_t>(l)];
@@ -487,7 +495,9 @@ class Identifier {
       }
       if (!loss_failed_ || regularised(p, s, x_view, y_view, z, basic)) return;
     }
-    if (has_loss_ && good()) return;
+    if (has_loss_ &&
+        std::any_of(found_.begin(), found_.end(), [](const Hypothesis& h) { return h.loss_gap >= 0; }))
+      return;
     p.net.scale = 1;
     p.net.reduction = std::string(name(p.net.loss));
     record(p, s, x_view, y_view, z, -1, false);
@@ -576,6 +586,7 @@ class Identifier {
     state_blocks(h, x_view);
     words(h, x_view);
     measure(h);
+    h.sensitive = loss_gap < 0 || sensitive(h.problem);
     found_.push_back(std::move(h));
     if (found_.size() > 400) {
       rank();
@@ -654,6 +665,18 @@ class Identifier {
     h.layout = fmt::format("weights [{}]; input ({})", in_out ? "in, out" : "out, in", axes);
   }
 
+  // Whether other weights would give another loss: with tiny ones every activation gives the same.
+  static bool sensitive(Problem p) {
+    const auto loss = [&] {
+      return basic_loss(p, p.net.loss, p.net.head_activation, head_outputs(p, forward(p).back().outputs()));
+    };
+    const double before = loss();
+    for (Layer& layer : p.layers)
+      for (Real* w : {&layer.W, &layer.U})
+        for (double& v : *w) v *= 1.01;
+    return std::abs(loss() - before) > 1e-7 * std::abs(before);
+  }
+
   // How many of the claimed blocks the right gradient reproduces, up to one factor if the reduction is open.
   void measure(Hypothesis& h) const {
     const Engine engine(h.problem);
@@ -697,7 +720,7 @@ class Identifier {
     std::stable_sort(found_.begin(), found_.end(), [](const Hypothesis& a, const Hypothesis& b) {
       auto key = [](const Hypothesis& h) {
         const double evidence =
-            (h.loss_gap >= 0 ? (h.loss_gap < 1e-9 ? 2 : 1) : 0) + (h.outputs_gap >= 0 ? 1 : 0);
+            (h.loss_gap >= 0 ? (h.loss_gap < 1e-11 ? 2 : 1) : 0) + (h.outputs_gap >= 0 ? 1 : 0);
         return std::make_tuple(-evidence, -h.agreement, h.doubt);
       };
       return key(a) < key(b);

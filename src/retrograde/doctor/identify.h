@@ -21,6 +21,12 @@ struct Hypothesis {
   double given_loss = 0;
   double agreement = 0;      // share of the claim's blocks that the right gradient reproduces
   bool scale_known = false;  // the reduction is known from the loss; else it is read off the gradient
+  bool sensitive = true;     // the loss does depend on the weights
+  // Something else than the guess itself speaks for it. Many readings are tried: a loss that is met in a few
+  // digits only may be met by accident.
+  bool confirmed() const {
+    return outputs_gap >= 0 || (sensitive && loss_gap >= 0 && (loss_gap < 1e-11 || agreement > 0));
+  }
   double doubt = 0;
   std::string layout;  // "weights [in, out], arrays (batch, time, features)"
 };

@@ -90,7 +90,9 @@ double doubt_of(Type type, const Suggestion& s) {
 
 class Reader {
  public:
-  Reader(const Block& block, const Dims& dims) : dims_(dims), suggestion_(suggest(block.parameter)) {
+  // `first` is the smallest number in the names: that of the first layer.
+  Reader(const Block& block, const Dims& dims, int first)
+      : dims_(dims), suggestion_(suggest(block.parameter)), first_(first) {
     std::vector<int> shape;
     for (std::size_t n : block.shape) shape.push_back(static_cast<int>(n));
     const int size = static_cast<int>(block.value.size());
@@ -111,7 +113,9 @@ class Reader {
 
  private:
   void add(Reading r, double doubt) {
-    r.doubt = doubt + doubt_of(r.type, suggestion_);
+    const bool other_layer = suggestion_.layer >= 0 && layers() > 1 && r.type != Type::V &&
+                             r.type != Type::c && suggestion_.layer - first_ != r.layer;
+    r.doubt = doubt + doubt_of(r.type, suggestion_) + (other_layer ? 1 : 0);
     readings.push_back(r);
   }
   int layers() const { return static_cast<int>(dims_.H.size()); }
@@ -140,7 +144,7 @@ class Reader {
           r.stacked = stacked;
           if (a == rows && b == cols) add(r, doubt + extra);
           r.in_out = true;
-          if (a == cols && b == rows) add(r, doubt + extra + (a == b ? 0.1 : 0));
+          if (a == cols && b == rows) add(r, doubt + extra + (a == b ? 0.02 : 0));
         };
         both(I, {.type = Type::W}, 0);
         both(H, {.type = Type::U}, 0);
@@ -171,6 +175,7 @@ class Reader {
 
   const Dims& dims_;
   Suggestion suggestion_;
+  int first_;
 };
 
 // Which gate each separate array is, from what is left of the names without their common beginning and end.
@@ -220,30 +225,46 @@ class Enumerator {
  public:
   Enumerator(const std::vector<Block>& blocks, Cell cell, const Dims& dims, std::vector<Structure>& out)
       : blocks_(blocks), cell_(cell), dims_(dims), out_(out), chosen_(blocks.size()) {
+    int first = 9;
+    for (const Block& b : blocks)
+      if (const int n = suggest(b.parameter).layer; n >= 0) first = std::min(first, n);
     for (const Block& b : blocks) {
-      readings_.push_back(Reader(b, dims).readings);
+      readings_.push_back(Reader(b, dims, first).readings);
       if (readings_.back().empty()) return;
     }
-    descend(0, 0);
+    // The least doubt that the blocks from i on add.
+    rest_.assign(blocks.size() + 1, 0);
+    for (std::size_t i = blocks.size(); i-- > 0;) rest_[i] = rest_[i + 1] + readings_[i].front().doubt;
+    for (const double more : {0.35, 1.0, 2.0, 4.0, 100.0}) {
+      found_.clear();
+      bound_ = rest_[0] + more;
+      nodes_ = 0;
+      descend(0, 0);
+      if (found_.size() >= kKept) break;
+    }
     std::stable_sort(found_.begin(), found_.end(),
                      [](const Found& a, const Found& b) { return a.doubt < b.doubt; });
-    if (found_.size() > 24) found_.resize(24);
+    if (found_.size() > kKept) found_.resize(kKept);
     for (const Found& f : found_) build(f);
   }
 
  private:
+  static constexpr std::size_t kKept = 24;
+  static constexpr int kNodes = 4000;        // a bound on the work where equal sizes leave everything open
+
   struct Found {
     std::vector<Reading> readings;
     double doubt;
   };
 
   void descend(std::size_t i, double doubt) {
-    if (found_.size() > 400) return;
+    if (found_.size() > 400 || ++nodes_ > kNodes) return;
     if (i == blocks_.size()) {
       if (complete()) found_.push_back({chosen_, doubt + layer_doubt()});
       return;
     }
     for (const Reading& r : readings_[i]) {
+      if (doubt + r.doubt + rest_[i + 1] > bound_) break;  // readings are sorted
       chosen_[i] = r;
       if (possible(i + 1)) descend(i + 1, doubt + r.doubt);
     }
@@ -429,12 +450,16 @@ class Enumerator {
   std::vector<Reading> chosen_;
   std::vector<std::vector<Reading>> readings_;
   std::vector<Found> found_;
+  std::vector<double> rest_;
+  double bound_ = 0;
+  int nodes_ = 0;
 };
 
 }  // namespace
 
 std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, int layers,
-                                  const std::vector<int>& input_sizes) {
+                                  const std::vector<int>& input_sizes,
+                                  std::chrono::steady_clock::time_point deadline) {
   std::vector<Structure> out;
   std::set<int> sizes;
   for (const Block& b : blocks) {
@@ -452,6 +477,7 @@ std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, i
     for (int H0 : hidden)
       for (int H1 : layers == 1 ? std::set<int>{0} : hidden)
         for (int O : output_sizes) {
+          if (std::chrono::steady_clock::now() > deadline) break;
           Dims dims{I, O, G, {H0}};
           if (layers == 2) dims.H.push_back(H1);
           Enumerator(blocks, cell, dims, out);

@@ -2,6 +2,7 @@
 // values choose among them later.
 #pragma once
 
+#include <chrono>
 #include <vector>
 
 #include "retrograde/doctor/blocks.h"
@@ -20,6 +21,7 @@ struct Structure {
 
 // Every structure that the blocks' shapes allow, the likeliest first.
 std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, int layers,
-                                  const std::vector<int>& input_sizes);
+                                  const std::vector<int>& input_sizes,
+                                  std::chrono::steady_clock::time_point deadline);
 
 }  // namespace retrograde::doctor
