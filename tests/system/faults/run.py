@@ -155,14 +155,13 @@ def judge(arguments: argparse.Namespace) -> int:
                           f"         expected {names}, {report['verdict']} {found} {report.get('error', '')}", flush=True)
     faulty = sum(n for k, n in counts.items() if k.startswith("faulty"))
     correct = sum(counts.values()) - faulty
-    named = counts["faulty right"] + counts["faulty unnamed"]
     print(f"{correct} correct: {counts['correct accused']} accused, {counts['correct silent']} cannot tell\n"
           f"{faulty} faulty: {counts['faulty right']} named rightly, {counts['faulty unnamed']} honestly unnamed\n"
           f"slowest {slowest[0]:.1f} s ({slowest[1]})")
     if counts["correct right"] + counts["correct silent"] < correct or counts["correct silent"] > 0.02 * correct:
         print("a correct gradient was accused, or too many could not be told")
         return 1
-    return 0 if named >= arguments.least * faulty else 1
+    return 0 if counts["faulty right"] >= arguments.least * faulty else 1
 
 
 def main() -> int:
@@ -179,7 +178,7 @@ def main() -> int:
     one.add_argument("--seeds", type=int, default=1, help="points to try each case at (as arrays)")
     one.add_argument("--correct", action="store_true", help="the correct ones only")
     one.add_argument("--all", action="store_true", help="show the right ones too")
-    one.add_argument("--least", type=float, default=0.0, help="share that must be named rightly or honestly unnamed")
+    one.add_argument("--least", type=float, default=0.0, help="share of the faulty that must be named rightly")
     case = sub.add_parser("case")
     program = sub.add_parser("program")
     for p in (case, program):
