@@ -40,7 +40,7 @@ struct Plan {
 
 Plan plan_of(const TrainArguments& a) {
   Plan plan;
-  plan.method = method_of(a.loop);
+  plan.method = method_of(a.loop, a.model.hidden);
   plan.verify = verify_of(a.loop.verify);
   plan.fit = fit_options_of(a.loop);
   schedule_of(a.loop, 1);  // what is wrong with the words is said before the data is read

@@ -110,9 +110,10 @@ Config config_of(const ModelArguments& a, std::uint64_t seed) {
   return config;
 }
 
-Method method_of(const LoopArguments& a) {
+Method method_of(const LoopArguments& a, const std::vector<std::size_t>& hidden) {
   Method method = method_named(a.optimizer);
-  if (std::holds_alternative<Adam>(method) || std::holds_alternative<AdamW>(method)) set_rate(method, 5e-3);
+  if (std::holds_alternative<Adam>(method) || std::holds_alternative<AdamW>(method))
+    set_rate(method, hidden.empty() || std::ranges::max(hidden) <= 200 ? 0.01 : 0.002);
   if (a.rate != 0) set_rate(method, a.rate);
   if (a.weight_decay != 0) set_weight_decay(method, a.weight_decay);
   const bool has_momentum = a.momentum != 0 || a.nesterov;
