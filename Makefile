@@ -4,14 +4,15 @@
 # print the line to run.
 #
 # make test-long   the random searches in full          make test-clang  builds and tests with Clang 14
-# make sanitize    the C++ tests under ASan and UBSan    make bench       measures this machine and the library on it
+# make sanitize    the C++ tests under ASan and UBSan    make bench       this machine, the library and its peers on it
+# make docs        the site, in build/site               make wheels      of the Python package, in build/wheels
 # make lint        clang-tidy, ruff, mypy                make format      lays out all sources
 # make install     to PREFIX (/usr/local)                make clean       removes build/
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-cpp test-python test-long test-clang sanitize checks venv bench lint format install clean
+.PHONY: build demo test test-cpp test-python test-long test-clang sanitize checks venv bench docs wheels lint format install clean
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
@@ -36,9 +37,9 @@ demo: build
 
 test: checks test-cpp test-python
 
-test-cpp:
-	@tools/packages.sh $(TEST_NEEDS)
-	cmake --preset release -DRETROGRADE_BUILD_TESTS=ON -DRETROGRADE_BUILD_EXAMPLES=ON
+test-cpp: venv
+	$(VENV)/bin/pip install -q numpy
+	cmake --preset release -DRETROGRADE_BUILD_TESTS=ON -DRETROGRADE_BUILD_EXAMPLES=ON -DPYTHON3=$(CURDIR)/$(VENV)/bin/python3
 	cmake --build --preset release
 	ctest --preset release -LE long
 
@@ -87,10 +88,19 @@ lint:
 	$(VENV)/bin/ruff check python tools
 	$(VENV)/bin/mypy
 
-bench:
-	@tools/packages.sh $(BUILD_NEEDS) libbenchmark-dev
+bench: venv
+	@tools/packages.sh libdnnl-dev
 	cmake --preset release -DRETROGRADE_BUILD_BENCH=ON
 	cmake --build --preset release
+	$(VENV)/bin/pip install -q numpy torch==2.13.0 jax
+	$(VENV)/bin/python bench/run.py --build build/release --out build/bench
+
+docs: venv
+	$(VENV)/bin/pip install -q '.[docs]' -C build-dir=build/wheel
+	$(VENV)/bin/sphinx-build -W -b html docs build/site
+
+wheels: venv
+	tools/wheels.sh
 
 install: build
 	cmake --install build/release --prefix $(PREFIX)
