@@ -3,24 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "retrograde/base/error.h"
+#include "retrograde/check/gradient_check.h"
 
 namespace retrograde {
+namespace detail {
 namespace {
 
-constexpr int kDraws = 2;         // complex steps an entry: one for the value, one to see rounding
-constexpr int kSecondDraws = 12;  // for an entry that is about to be accused
-constexpr std::size_t kSecondLooks = 8;
 constexpr std::size_t kRiddersCost = 18;  // evaluations an entry, where f is smooth
-constexpr std::size_t kNoiseCost = 102;   // evaluations of measure_noise
-
-struct Probe {
-  std::size_t block, index;
-  double order;  // position in its block's list, in [0, 1): sorting by it interleaves the blocks
-};
+constexpr std::size_t kNoiseCost = 102;   // evaluations of measure_noise, typically
 
 // A first step for a parameter: as large as its block's parameters are, unless its own size is nothing like
 // theirs.
@@ -29,55 +22,10 @@ double moderate_step(double x, double scale) {
   return size > 0 && size < 1e-4 * scale ? size : scale;
 }
 
-class Check {
- public:
-  Check(const Objective& f, std::span<const double> theta, std::span<const double> claimed,
-        const CheckOptions& options);
-  CheckCost predict();
-  CheckReport run();
+}  // namespace
 
- private:
-  std::size_t planned_entries(const Block& block) const;
-  void plan();
-  double timed_evaluation();
-  void prepare_oracle();
-  void cross_check();
-  bool measure_all();
-  std::vector<double> random_direction(std::size_t block, Random& random) const;
-  Direction direction(const Probe& probe);
-  Derivative measure(const Probe& probe, int draws);
-  Derivative differences(Direction v, double scale);
-  Entry entry(const Probe& probe);
-  void judge();
-  bool second_look(std::size_t block);
-  void confirm(Probe probe, Entry& e);
-  void localise(std::size_t block);
-  void sum_up();
-  void state_power();
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
-  Objective f_;
-  std::span<const double> theta_, claimed_;
-  CheckOptions options_;
-  CheckReport report_;
-  std::vector<std::size_t> offsets_;
-  std::vector<double> steps_;      // [n] a moderate step for each parameter
-  std::vector<double> direction_;  // the values of the current direction
-  std::vector<Probe> probes_;
-  std::vector<std::vector<Entry>> entries_;
-  double value_ = 0;      // f(theta)
-  double whole_ = 0;      // the largest |gradient| x step
-  bool complex_ = false;  // the oracle
-  bool directional_ = false;
-  FunctionNoise noise_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  Random random_;
-};
-
-Check::Check(const Objective& f, std::span<const double> theta, std::span<const double> claimed,
-             const CheckOptions& options)
+GradientCheck::GradientCheck(const Objective& f, std::span<const double> theta,
+                             std::span<const double> claimed, const CheckOptions& options)
     : theta_(theta), claimed_(claimed), options_(options), random_(Random::named(options.seed, "check")) {
   if (theta.empty()) throw UsageError("theta is empty: there is no gradient to check");
   if (claimed.size() != theta.size())
@@ -124,7 +72,7 @@ Check::Check(const Objective& f, std::span<const double> theta, std::span<const 
   directional_ = report_.mode == CheckMode::directional;
 }
 
-std::size_t Check::planned_entries(const Block& block) const {
+std::size_t GradientCheck::planned_entries(const Block& block) const {
   if (report_.mode == CheckMode::full) return block.size();
   if (report_.mode == CheckMode::sampled)
     return std::min(options_.entries, block.size() / block.strata()) * block.strata();
@@ -133,7 +81,7 @@ std::size_t Check::planned_entries(const Block& block) const {
   return std::min(block.size(), std::max<std::size_t>(1, directions));
 }
 
-void Check::plan() {
+void GradientCheck::plan() {
   for (std::size_t b = 0; b < options_.blocks.size(); ++b) {
     const auto& block = options_.blocks[b];
     const std::size_t count = planned_entries(block);
@@ -154,7 +102,7 @@ void Check::plan() {
   report_.planned = probes_.size();
 }
 
-double Check::timed_evaluation() {
+double GradientCheck::timed_evaluation() {
   const double before = seconds();
   double value;
   if (complex_) {
@@ -168,7 +116,7 @@ double Check::timed_evaluation() {
   return seconds() - before;
 }
 
-CheckCost Check::predict() {
+CheckCost GradientCheck::predict() {
   CheckCost cost;
   cost.mode = report_.mode;
   for (const auto& block : options_.blocks) cost.probes += planned_entries(block);
@@ -180,14 +128,14 @@ CheckCost Check::predict() {
 }
 
 // Sign and size at random: errors of one size that cancel for +-1 do not cancel here.
-std::vector<double> Check::random_direction(std::size_t block, Random& random) const {
+std::vector<double> GradientCheck::random_direction(std::size_t block, Random& random) const {
   std::vector<double> v(options_.blocks[block].size());
   for (std::size_t i = 0; i < v.size(); ++i)
     v[i] = steps_[offsets_[block] + i] * random.uniform(0.5, 1) * (random.uniform() < 0.5 ? -1 : 1);
   return v;
 }
 
-Direction Check::direction(const Probe& probe) {
+Direction GradientCheck::direction(const Probe& probe) {
   if (!directional_) {
     direction_ = {1.0};
     return {offsets_[probe.block] + probe.index, direction_};
@@ -197,17 +145,17 @@ Direction Check::direction(const Probe& probe) {
   return {offsets_[probe.block], direction_};
 }
 
-Derivative Check::differences(Direction v, double scale) {
+Derivative GradientCheck::differences(Direction v, double scale) {
   return ridders(f_.real, theta_, v, scale, noise_);
 }
 
-Derivative Check::measure(const Probe& probe, int draws) {
+Derivative GradientCheck::measure(const Probe& probe, int draws) {
   const auto v = direction(probe);
   if (complex_) return complex_step(f_.complex, theta_, v, random_, draws);
   return differences(v, directional_ ? 1 : steps_[v.offset]);
 }
 
-Entry Check::entry(const Probe& probe) {
+Entry GradientCheck::entry(const Probe& probe) {
   Entry e;
   e.index = probe.index;
   e.truth = measure(probe, kDraws);
@@ -233,7 +181,7 @@ Entry Check::entry(const Probe& probe) {
 
 // The complex step sees through code that drops or conjugates the imaginary part (abs, real, a cast) as
 // little as a detached gradient does; a difference along a random direction of each block does see it.
-void Check::cross_check() {
+void GradientCheck::cross_check() {
   for (std::size_t b = 0; b < options_.blocks.size(); ++b) {
     const auto values = random_direction(b, random_);
     const Direction v{offsets_[b], values};
@@ -251,7 +199,7 @@ void Check::cross_check() {
   }
 }
 
-void Check::prepare_oracle() {
+void GradientCheck::prepare_oracle() {
   if (f_.real) {
     noise_ = measure_noise(f_.real, theta_, steps_, random_);
     if (!noise_.repeatable)
@@ -264,7 +212,7 @@ void Check::prepare_oracle() {
   report_.oracle = complex_ ? "complex step" : "finite differences";
 }
 
-bool Check::measure_all() {
+bool GradientCheck::measure_all() {
   double reported = -1;
   for (const auto& probe : probes_) {
     const double now = seconds();
@@ -286,7 +234,7 @@ bool Check::measure_all() {
   return true;
 }
 
-void Check::judge() {
+void GradientCheck::judge() {
   // Largest |gradient| x |parameter|: the part of f that a parameter accounts for; at least what f's own last
   // places are, so that a saturated output, whose gradient is all rounding, is no one's fault.
   whole_ = std::isfinite(value_) ? tolerance::kValue / tolerance::kRounding * std::abs(value_) : 0;
@@ -301,97 +249,7 @@ void Check::judge() {
   }
 }
 
-// Before an entry is accused: more draws, other steps, the other oracle, the Taylor remainder. Where they
-// contradict each other the bar is widened to hold them all.
-void Check::confirm(Probe probe, Entry& e) {
-  auto truth = measure(probe, kSecondDraws);
-  const auto v = direction(probe);
-  const double scale = directional_ ? 1 : steps_[v.offset];
-  if (!complex_) truth.error = std::max(truth.error, e.truth.error);
-  if (f_.real) {
-    const auto other = differences(v, complex_ ? scale : 0.37 * scale);
-    const double apart = std::abs(other.value - truth.value);
-    if (other.kink || !(apart <= other.error + truth.error)) {
-      truth.kink = other.kink;
-      if (std::isfinite(other.value)) truth.error = std::max(truth.error, apart + other.error);
-      if (!other.kink)
-        report_.notes.push_back(fmt::format("{}: two oracles disagree ({:.6g} and {:.6g})",
-                                            options_.blocks[probe.block].entry(probe.index), truth.value,
-                                            other.value));
-    }
-    const auto taylor = taylor_slope(f_.real, theta_, v, e.claimed, scale, noise_);
-    const double gap = std::abs(e.claimed - truth.value);
-    if (gap - truth.error > 4 * taylor.bound) {
-      truth.error = gap;
-      report_.notes.push_back(fmt::format("{}: the Taylor remainder contradicts the {}",
-                                          options_.blocks[probe.block].entry(probe.index), report_.oracle));
-    }
-    if (std::isnan(report_.taylor.slope)) report_.taylor = taylor;
-  }
-  e.truth = truth;
-}
-
-// Returns whether anything was looked at. Worst first, until the worst are confirmed.
-bool Check::second_look(std::size_t block) {
-  std::vector<Entry*> suspects;
-  for (auto& e : entries_[block])
-    if (std::isfinite(e.claimed) && e.gap > e.certain) suspects.push_back(&e);
-  std::sort(suspects.begin(), suspects.end(),
-            [](const Entry* a, const Entry* b) { return a->gap / a->allowed > b->gap / b->allowed; });
-  for (std::size_t i = 0; i < suspects.size(); ++i) {
-    if (i >= kSecondLooks && i % kSecondLooks == 0) {
-      const bool confirmed =
-          compare_block(options_.blocks[block], entries_[block], report_.claim, whole_, directional_)
-                  .verdict == Verdict::differs &&
-          suspects[0]->verdict == Verdict::differs;
-      if (confirmed) break;
-    }
-    confirm({block, suspects[i]->index, 0}, *suspects[i]);
-  }
-  return !suspects.empty();
-}
-
-// Follows the half of the worst direction that holds the larger gap, down to one entry, and reports that
-// entry.
-void Check::localise(std::size_t b) {
-  const auto& block = options_.blocks[b];
-  BlockResult& result = report_.blocks[b];
-  direction({b, result.worst.index, 0});
-  const auto values = direction_;
-  const auto claimed = claimed_.subspan(offsets_[b], block.size());
-  const auto measured = [&](std::size_t from, std::size_t to) {
-    const Direction v{offsets_[b] + from, std::span(values).subspan(from, to - from)};
-    return complex_ ? complex_step(f_.complex, theta_, v, random_, kDraws) : differences(v, 1);
-  };
-  const auto gap = [&](std::size_t from, std::size_t to) {
-    double sum = 0;
-    for (std::size_t i = from; i < to; ++i) sum += claimed[i] * values[i];
-    const double difference = std::abs(sum - measured(from, to).value);
-    return std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference;
-  };
-  std::size_t from = 0, to = block.size();
-  while (to - from > 1) {
-    const std::size_t middle = from + (to - from) / 2;
-    if (gap(from, middle) >= gap(middle, to))
-      to = middle;
-    else
-      from = middle;
-  }
-  std::vector<Entry> found(1);
-  found[0].index = from;
-  found[0].claimed = claimed[from];
-  found[0].step = steps_[offsets_[b] + from];
-  found[0].truth = measured(from, to);
-  found[0].truth.value /= values[from];
-  found[0].truth.error /= std::abs(values[from]);
-  const auto entry = compare_block(block, found, report_.claim, whole_);
-  result.worst = entry.worst;
-  result.worst_at = entry.worst_at;
-  if (result.note.empty())
-    result.note = "the entry was found by halving a direction; there may be worse ones";
-}
-
-void Check::state_power() {
+void GradientCheck::state_power() {
   if (report_.mode == CheckMode::full) return;
   if (directional_) {
     double seen = 0;
@@ -415,7 +273,7 @@ void Check::state_power() {
       options_.entries, 100 * (1 - std::pow(0.05, 1 / static_cast<double>(options_.entries))));
 }
 
-void Check::sum_up() {
+void GradientCheck::sum_up() {
   report_.verdict = overall(report_.blocks);
   if (report_.verdict == Verdict::agrees && report_.checked < report_.planned) {
     report_.verdict = Verdict::cannot_tell;
@@ -433,7 +291,7 @@ void Check::sum_up() {
   report_.seconds = seconds();
 }
 
-CheckReport Check::run() {
+CheckReport GradientCheck::run() {
   report_.predicted = predict();
   plan();
   entries_.resize(options_.blocks.size());
@@ -449,7 +307,7 @@ CheckReport Check::run() {
   return std::move(report_);
 }
 
-}  // namespace
+}  // namespace detail
 
 std::string_view name(CheckMode mode) {
   switch (mode) {
@@ -466,12 +324,12 @@ std::string_view name(CheckMode mode) {
 }
 
 CheckCost predict_cost(const Objective& f, std::span<const double> theta, const CheckOptions& options) {
-  return Check(f, theta, theta, options).predict();
+  return detail::GradientCheck(f, theta, theta, options).predict();
 }
 
 CheckReport check_gradient(const Objective& f, std::span<const double> theta, std::span<const double> claimed,
                            const CheckOptions& options) {
-  return Check(f, theta, claimed, options).run();
+  return detail::GradientCheck(f, theta, claimed, options).run();
 }
 
 }  // namespace retrograde
