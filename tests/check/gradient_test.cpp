@@ -209,6 +209,32 @@ TEST(CheckGradient, AnUnusedParameterAgreesWithZeroOnly) {
             Verdict::differs);
 }
 
+// Cross entropy far on the right side: p - 1 by the usual formula has lost its digits, which is rounding and
+// no fault.
+TEST(CheckGradient, ASaturatedOutputIsNoOnesFault) {
+  const auto cross_entropy = []<class T>(std::span<const T> z) {
+    using std::exp, std::log;
+    return log(exp(z[0] - z[1]) + T(1) + exp(z[2] - z[1]));  // class 1, the largest
+  };
+  const auto real = [&](Span z) { return cross_entropy(z); };
+  for (const double margin : {3.0, 20.0, 35.0, 60.0, 200.0}) {
+    const std::vector<double> z{-margin / 2, margin / 2, -margin};
+    const auto claims = [&]<class T>(T) {
+      const T a = static_cast<T>(std::exp(z[0] - z[1])), c = static_cast<T>(std::exp(z[2] - z[1])),
+              sum = a + T(1) + c;
+      return std::vector<T>{a / sum, T(1) / sum - T(1), c / sum};
+    };
+    for (const auto mode : {CheckMode::full, CheckMode::directional}) {
+      const CheckOptions options{.mode = mode};
+      for (const auto& report : {check_gradient(cross_entropy, z, claims(1.0), options),
+                                 check_gradient(real, z, claims(1.0), options),
+                                 check_gradient(cross_entropy, z, claims(1.0f), options),
+                                 check_gradient(real, z, claims(1.0f), options)})
+        EXPECT_NE(report.verdict, Verdict::differs) << margin << "\n" << report.text();
+    }
+  }
+}
+
 TEST(CheckGradient, WorksOnEveryScale) {
   for (int ex = -30; ex <= 30; ex += 10)
     for (int ef = -30; ef <= 30; ef += 10) {

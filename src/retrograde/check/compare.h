@@ -41,9 +41,6 @@ inline constexpr double kMeasuredRounding = 16;
 // terms are as large as its neighbours cannot be better than this.
 inline constexpr double kCancellation = 4;
 
-// A gradient that, over a whole parameter's size, moves f by fewer of f's own last places is rounding.
-inline constexpr double kValue = 4;
-
 // The finest mistake worth naming, relative. An entry or block counts as resolved if what is allowed is below
 // this share of it: published mistakes change a block by 0.5 % and more.
 inline constexpr double kResolution = 1e-3;

@@ -46,11 +46,17 @@ Derivative complex_step(const ComplexFunction& f, std::span<const double> x, Dir
 struct FunctionNoise {
   double sigma = 0;
   bool repeatable = true;  // two calls at the same point gave the same bits
+  // How large the numbers are that f(x) is made of, where its noise is that of rounding: log(1 + e^-30) is
+  // made of 1.
+  double magnitude = 0;
+  // The least change that can be expected to show where f stays on one number.
+  double quantum = 0;
 };
 
-// `scales` [x.size()]: a step that is moderate for each parameter.
+// `scales` [x.size()]: a step that is moderate for each parameter. Nothing coarser than 2^coarsest of it is
+// looked at.
 FunctionNoise measure_noise(const RealFunction& f, std::span<const double> x, std::span<const double> scales,
-                            Random& random);
+                            Random& random, int coarsest = -8);
 
 // `scale`: how far to go along v at first; a wrong one costs evaluations, not correctness.
 Derivative ridders(const RealFunction& f, std::span<const double> x, Direction v, double scale,

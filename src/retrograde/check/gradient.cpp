@@ -13,7 +13,9 @@ namespace detail {
 namespace {
 
 constexpr std::size_t kRiddersCost = 18;  // evaluations an entry, where f is smooth
-constexpr std::size_t kNoiseCost = 102;   // evaluations of measure_noise, typically
+constexpr std::size_t kNoiseCost = 106;   // evaluations of measure_noise, typically
+constexpr int kFinest = -40;              // of complex functions only rounding is of interest
+constexpr std::size_t kFinestCost = 61;
 
 // A first step for a parameter: as large as its block's parameters are, unless its own size is nothing like
 // theirs.
@@ -111,7 +113,6 @@ double GradientCheck::timed_evaluation() {
   } else {
     value = f_.real(theta_);
   }
-  value_ = value;
   if (!std::isfinite(value)) report_.notes.push_back(fmt::format("f is not finite at theta ({})", value));
   return seconds() - before;
 }
@@ -121,7 +122,7 @@ CheckCost GradientCheck::predict() {
   cost.mode = report_.mode;
   for (const auto& block : options_.blocks) cost.probes += planned_entries(block);
   cost.evaluations = cost.probes * (complex_ ? kDraws : kRiddersCost);
-  if (f_.real) cost.evaluations += kNoiseCost;
+  cost.evaluations += f_.real ? kNoiseCost : kFinestCost;
   if (f_.real && complex_) cost.evaluations += kRiddersCost * options_.blocks.size();
   cost.seconds = timed_evaluation() * static_cast<double>(cost.evaluations);
   return cost;
@@ -200,15 +201,18 @@ void GradientCheck::cross_check() {
 }
 
 void GradientCheck::prepare_oracle() {
-  if (f_.real) {
-    noise_ = measure_noise(f_.real, theta_, steps_, random_);
-    if (!noise_.repeatable)
-      report_.notes.push_back(
-          fmt::format("f is not repeatable: two calls at theta differ by {:.1e}; fix its random source "
-                      "(dropout, shuffling)",
-                      noise_.sigma));
-    if (complex_) cross_check();
-  }
+  const RealFunction real_part = [&](std::span<const double> x) {
+    const std::vector<std::complex<double>> point(x.begin(), x.end());
+    return f_.complex(point).real();
+  };
+  noise_ = f_.real ? measure_noise(f_.real, theta_, steps_, random_)
+                   : measure_noise(real_part, theta_, steps_, random_, kFinest);
+  if (!noise_.repeatable)
+    report_.notes.push_back(
+        fmt::format("f is not repeatable: two calls at theta differ by {:.1e}; fix its random source "
+                    "(dropout, shuffling)",
+                    noise_.sigma));
+  if (f_.real && complex_) cross_check();
   report_.oracle = complex_ ? "complex step" : "finite differences";
 }
 
@@ -235,9 +239,9 @@ bool GradientCheck::measure_all() {
 }
 
 void GradientCheck::judge() {
-  // Largest |gradient| x |parameter|: the part of f that a parameter accounts for; at least what f's own last
-  // places are, so that a saturated output, whose gradient is all rounding, is no one's fault.
-  whole_ = std::isfinite(value_) ? tolerance::kValue / tolerance::kRounding * std::abs(value_) : 0;
+  // Largest |gradient| x |parameter|: the part of f that a parameter accounts for; at least the numbers that
+  // f is made of, so that a saturated output, whose gradient is all rounding, is no one's fault.
+  whole_ = std::isfinite(noise_.magnitude) ? noise_.magnitude : 0;
   for (std::size_t b = 0; b < entries_.size(); ++b)
     for (const auto& e : entries_[b])
       if (std::isfinite(e.truth.value)) whole_ = std::max(whole_, std::abs(e.truth.value) * e.step);

@@ -37,6 +37,7 @@ class GradientCheck {
   void judge();
   bool second_look(std::size_t block);
   void confirm(Probe probe, Entry& e);
+  double rounding_by_differences(Direction v, double scale, double value);
   void localise(std::size_t block);
   void sum_up();
   void state_power();
@@ -53,7 +54,6 @@ class GradientCheck {
   std::vector<double> direction_;  // the values of the current direction
   std::vector<Probe> probes_;
   std::vector<std::vector<Entry>> entries_;
-  double value_ = 0;      // f(theta)
   double whole_ = 0;      // the largest |gradient| x step
   bool complex_ = false;  // the oracle
   bool directional_ = false;

@@ -27,6 +27,7 @@ class Line {
     relative_ = origin_ == 0 ? std::numeric_limits<double>::epsilon()
                              : std::max(std::numeric_limits<double>::epsilon(), floor_ / std::abs(origin_));
     relative_ = std::min(relative_, 1e-2);
+    quantum_ = noise.quantum;
   }
 
   struct Point {
@@ -43,6 +44,7 @@ class Line {
   }
 
   double origin() const { return origin_; }
+  double quantum() const { return quantum_; }
   // The largest step below every other at which f did not change by a bit, and the smallest at which it did.
   double still() const { return still_ < moved_ ? still_ : 0; }
   double moved() const { return moved_; }
@@ -64,7 +66,7 @@ class Line {
   Direction v_;
   std::vector<double> point_;
   double origin_;
-  double floor_ = 0, relative_ = 0;
+  double floor_ = 0, relative_ = 0, quantum_ = 0;
   double still_ = 0, moved_ = std::numeric_limits<double>::infinity();
 };
 

@@ -140,7 +140,7 @@ std::optional<Window> window(Line& line, double h) {
   if (best.flat) {  // differences that are all noise bound the slope by the noise at the largest step, no
                     // better
     best.value = 0;
-    best.error = best.noise = 2 * best.last.noise;
+    best.error = best.noise = 2 * best.last.noise + line.quantum() / best.last.step;
   }
   best.error += std::abs(best.jump);
   contradict(best, std::span(seen).subspan(static_cast<std::size_t>(best_row),
@@ -225,8 +225,11 @@ Derivative ridders(const RealFunction& f, std::span<const double> x, Direction v
   if (contradicted && !(best.flat && started))
     shrink(line, started ? best.last.step / kRatio : h / kWindowSpan, best);
   if (best.last.central == 0 && best.last.apart == 0) {
-    if (const double jump = edge_jump(line); jump > 0)
-      return ridders(f, x, v, scale, {jump, noise.repeatable});
+    if (const double jump = edge_jump(line); jump > 0) {
+      auto rough = noise;
+      rough.sigma = jump;
+      return ridders(f, x, v, scale, rough);
+    }
   }
 
   result.value = std::isfinite(best.error) ? best.value : std::numeric_limits<double>::quiet_NaN();

@@ -21,7 +21,10 @@ void GradientCheck::confirm(Probe probe, Entry& e) {
   auto truth = measure(probe, kSecondDraws);
   const auto v = direction(probe);
   const double scale = directional_ ? 1 : steps_[v.offset];
-  if (!complex_) truth.error = std::max(truth.error, e.truth.error);
+  if (!complex_) {
+    truth.error = std::max(truth.error, e.truth.error);
+    if (report_.claim == Precision::float32) truth.rounding = rounding_by_differences(v, scale, truth.value);
+  }
   if (f_.real) {
     const auto other = differences(v, complex_ ? scale : 0.37 * scale);
     const double apart = std::abs(other.value - truth.value);
@@ -43,6 +46,21 @@ void GradientCheck::confirm(Probe probe, Entry& e) {
     if (std::isnan(report_.taylor.slope)) report_.taylor = taylor;
   }
   e.truth = truth;
+}
+
+// What rounding every parameter to float32 does to the derivative, scaled to float64's last places.
+double GradientCheck::rounding_by_differences(Direction v, double scale, double value) {
+  constexpr int kShakes = 4;
+  const double eps = epsilon(Precision::float32);
+  double squares = 0;
+  std::vector<double> shaken(theta_.begin(), theta_.end());
+  for (int i = 0; i < kShakes; ++i) {
+    for (std::size_t k = 0; k < shaken.size(); ++k)
+      shaken[k] = theta_[k] * (1 + eps * random_.uniform(-1, 1));
+    const double moved = ridders(f_.real, shaken, v, scale, noise_).value - value;
+    if (std::isfinite(moved)) squares += moved * moved / kShakes;
+  }
+  return std::sqrt(squares) * epsilon(Precision::float64) / eps;
 }
 
 // Returns whether anything was looked at. Worst first, until the worst are confirmed.
@@ -101,8 +119,12 @@ void GradientCheck::localise(std::size_t b) {
   const auto entry = compare_block(block, found, report_.claim, whole_);
   result.worst = entry.worst;
   result.worst_at = entry.worst_at;
-  if (result.note.empty())
+  if (entry.verdict != Verdict::differs) {
+    result.verdict = Verdict::cannot_tell;
+    result.note = "a direction differs, but halving it led to no entry that does";
+  } else if (result.note.empty()) {
     result.note = "the entry was found by halving a direction; there may be worse ones";
+  }
 }
 
 }  // namespace retrograde::detail
