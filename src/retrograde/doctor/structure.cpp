@@ -250,7 +250,7 @@ class Enumerator {
 
  private:
   static constexpr std::size_t kKept = 24;
-  static constexpr int kNodes = 4000;        // a bound on the work where equal sizes leave everything open
+  static constexpr int kNodes = 4000;  // a bound on the work where equal sizes leave everything open
 
   struct Found {
     std::vector<Reading> readings;
