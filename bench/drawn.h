@@ -2,6 +2,8 @@
 // drawn directions, so that results are compared before a time counts.
 #pragma once
 
+#include <time.h>
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -36,6 +38,15 @@ inline double norm(const float* values, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(values[i]) * static_cast<double>(values[i]);
   return std::sqrt(sum);
 }
+
+// Seconds by the wall clock, or of this thread alone. Short calls take the first: their minimum falls between
+// two switches of a shared machine, and a thread's own clock may jump there. Long ones take the second.
+inline double now(bool wall) {
+  timespec t;
+  clock_gettime(wall ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+inline constexpr double kShort = 2e-3;
 
 struct Shape {
   std::size_t batch, units;
