@@ -6,6 +6,7 @@
 #include <immintrin.h>
 #endif
 
+#include <atomic>
 #include <thread>
 
 #include "retrograde/sequence/backward.h"
@@ -68,13 +69,16 @@ TEST_F(Threads, MeetAndShareEverythingOut) {
   for (const std::size_t parts : {1, 2, 3, 5}) {
     std::vector<int> seen(101);
     std::vector<std::size_t> before(parts);
+    std::atomic<std::size_t> ran = 0;  // one, if the machine is too busy for more
     in_parts(parts, [&](const Share& part) {
+      ran = part.count;
       const auto [first, last] = part.range(seen.size());
       for (std::size_t i = first; i < last; ++i) ++seen[i];
       part.wait();
       for (const int n : seen) before[part.index] += static_cast<std::size_t>(n);
     });
     EXPECT_THAT(seen, ::testing::Each(1));
+    before.resize(ran);
     EXPECT_THAT(before, ::testing::Each(seen.size()));
   }
 }

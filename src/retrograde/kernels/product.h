@@ -122,7 +122,7 @@ void tile(const Product<T>& product) {
   });
 }
 
-// Accumulators that leave room for a row of b and a broadcast; measured on GCC 12 and Clang 14.
+// Accumulators that leave room for a row of b and a broadcast.
 template <class Isa>
 inline constexpr int kAccumulators = Isa::kRegisters > 16 ? 24 : 12;
 

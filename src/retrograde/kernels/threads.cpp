@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <mutex>
 #include <string_view>
@@ -35,10 +36,15 @@ class Team {
     for (auto& worker : workers_) worker.join();
   }
 
-  // False if the team is another caller's, or stayed behind in a parent process.
+  // False if the team is another caller's, stayed behind in a parent process, or rests: on a machine that is
+  // busy with other work parts wait for each other longer than they run, so after such a call the next ones
+  // are the caller's alone.
   bool run(std::size_t parts, void (*work)(const Share&, void*), void* what) {
     const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock || process_ != getpid()) return false;
+    if (rest_ > 0) return --rest_, false;
+    const auto start = Clock::now();
+    waited_ = {};
     while (workers_.size() + 1 < parts) {
       const std::size_t index = workers_.size() + 1;
       workers_.emplace_back([this, index, seen = call_.load()] { serve(index, seen); });
@@ -47,10 +53,18 @@ class Team {
     done_.store(0, std::memory_order_relaxed);
     call_.fetch_add(1, std::memory_order_release);
     call_.notify_all();
-    work({0, parts, [] { team().meet(); }}, what);
-    for (std::size_t done; (done = done_.load(std::memory_order_acquire)) != workers_.size();)
-      wait_for_change(done_, done);
+    work({0, parts, [] { team().timed([] { team().meet(); }); }}, what);
+    timed([this] {
+      for (std::size_t done; (done = done_.load(std::memory_order_acquire)) != workers_.size();)
+        wait_for_change(done_, done);
+    });
+    if (2 * waited_ > Clock::now() - start) rest_ = kRest;
     return true;
+  }
+
+  void wake() {
+    const std::lock_guard lock(mutex_);
+    rest_ = 0;
   }
 
   static Team& team() {
@@ -59,6 +73,17 @@ class Team {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr int kRest = 50;  // calls
+
+  // Of the caller's own thread: how long it waited.
+  template <class F>
+  void timed(F wait) {
+    const auto start = Clock::now();
+    wait();
+    waited_ += Clock::now() - start;
+  }
+
   void serve(std::size_t index, std::size_t seen) {
     for (;; ++seen) {
       wait_for_change(call_, seen);
@@ -86,6 +111,8 @@ class Team {
   void (*work_)(const Share&, void*) = nullptr;
   void* what_ = nullptr;
   std::size_t parts_ = 0;
+  Clock::duration waited_{};
+  int rest_ = 0;
 };
 
 std::size_t from_environment() {
@@ -109,7 +136,10 @@ std::size_t threads() {
   return count;
 }
 
-void set_threads(std::size_t count) { wanted = count; }
+void set_threads(std::size_t count) {
+  wanted = count;
+  Team::team().wake();
+}
 
 void in_parts(std::size_t parts, void (*run)(const Share&, void*), void* what) {
   if (!Team::team().run(parts, run, what)) run(Share{}, what);
