@@ -4,7 +4,7 @@ kept beside states, any activation, a truncation loop per output."""
 import numpy as np
 from program import Program, sigmoid
 
-CORRECT = ["tanh", "sigmoid", "relu", "relu + sum", "tanh + mean", "tanh + batch mean", "relu + mean", "leaky"]
+CORRECT = ["tanh", "sigmoid", "relu", "relu + sum", "tanh + mean", "tanh + batch mean", "relu + mean", "leaky", "tanh + penalty", "relu + mean + penalty"]
 
 FAULTS = {
     "tanh + gradient of states": ["derivative-at-state"],
@@ -26,6 +26,11 @@ FAULTS = {
     "sigmoid + gradient of states + W transposed": ["derivative-at-state", "recurrent-not-transposed"],
     "tanh + batch for time": ["batch-for-time|last-step-only|first-step-skipped"],
     "tanh + only when t is last": ["window-on-last-output-only|upstream-missing"],
+    "tanh + penalty + not in the gradient": ["regulariser-missing"],
+    "tanh + penalty + subtracted": ["regulariser-sign"],
+    "tanh + penalty + doubled": ["regulariser-scale"],
+    "tanh + penalty + not in the gradient + states of t": ["regulariser-missing", "state-index-shifted"],
+    "sigmoid + penalty + doubled + W transposed": ["regulariser-scale", "recurrent-not-transposed"],
     "sigmoid + slope of tanh": ["derivative-of-other-activation|"],
 }
 
@@ -57,6 +62,8 @@ def build(rng, words):
         out = states[:, :T] @ V.T
         scale = {"sum": 2.0, "mean": 2.0 / y.size, "batch mean": 1.0 / B}.get(next(iter(set(words) & {"sum", "mean", "batch mean"}), ""), 1.0)
         loss = scale * 0.5 * np.sum((y - out) ** 2)
+        if "penalty" in words:
+            loss += 0.5 * 0.02 * sum((w**2).sum() for w in (U, V, W))
         accum = -(y - out) * (1.0 if {"not averaged", "half in the gradient"} & set(words) else scale)
         gU, gW, gV = np.zeros_like(U), np.zeros_like(W), np.zeros_like(V)
 
@@ -84,6 +91,9 @@ def build(rng, words):
                     delta = delta * slope(state_input[:, k])
                 elif "inner slope missing" not in words:
                     delta = delta * take_slope(k - 1)
+        if "penalty" in words and "not in the gradient" not in words:
+            decay = 0.02 * (-1 if "subtracted" in words else 2 if "doubled" in words else 1)
+            gU, gW, gV = gU + decay * U, gW + decay * W, gV + decay * V
         return loss, {"grad_U": gU, "grad_W": gW, "grad_V": gV}
 
     return Program(parameters, batch, run)
