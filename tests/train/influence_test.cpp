@@ -48,7 +48,7 @@ double trained(std::size_t steps, std::size_t updates) {
     state = tape.final_state();
     by_outputs[(steps - 1) * kUnits] = state.h[0][0] - 1;
     gradients.clear();
-    backward(net, tape, {.outputs = by_outputs}, full(), gradients);
+    backward(net, tape, {by_outputs, {}, nullptr}, full(), gradients);
     const auto dv = gradients.parameters["weight_ih_l0"];
     double by_theta = 0;
     for (std::size_t i = 0; i < kUnits; ++i) by_theta += dv[i] * sign_of(i);
