@@ -4,6 +4,24 @@
 
 namespace retrograde::doctor {
 
+void put_parameters(const std::vector<Block>& blocks, Problem& problem) {
+  for (const Block& block : blocks)
+    for (const Piece& piece : block.pieces) {
+      if (piece.kind == Kind::dx || piece.kind == Kind::dh0 || piece.kind == Kind::dc0) continue;
+      Layer& layer = problem.layers[static_cast<std::size_t>(piece.layer)];
+      const Real v = gather(piece, block.value);
+      Real& to = piece.kind == Kind::W    ? layer.W
+                 : piece.kind == Kind::U  ? layer.U
+                 : piece.kind == Kind::b  ? layer.b
+                 : piece.kind == Kind::b2 ? layer.b2
+                 : piece.kind == Kind::V  ? problem.V
+                                          : problem.c;
+      const bool head = piece.kind == Kind::V || piece.kind == Kind::c;
+      if (to.empty()) to.assign((head ? 1 : static_cast<std::size_t>(problem.gates)) * v.size(), 0);
+      std::copy(v.begin(), v.end(), to.begin() + static_cast<long>(piece.gate) * static_cast<long>(v.size()));
+    }
+}
+
 Real gather(const Piece& piece, const Real& array) {
   Real out;
   out.reserve(static_cast<std::size_t>(piece.rows * piece.cols));

@@ -30,6 +30,8 @@ struct Block {
   bool claim_transposed = false;  // the claim's shape is the transpose of the parameter's
 };
 
+// The problem with the blocks' values in its parameters.
+void put_parameters(const std::vector<Block>& blocks, Problem& problem);
 Real gather(const Piece& piece, const Real& array);
 void scatter(const Piece& piece, const Real& canonical, Real& array);
 

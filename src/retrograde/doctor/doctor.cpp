@@ -9,12 +9,13 @@
 
 #include "retrograde/base/error.h"
 #include "retrograde/doctor/findings.h"
+#include "retrograde/doctor/program.h"
 
 namespace retrograde::doctor {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Clock = WorkClock;
 
 // One reading of the case under examination.
 struct Examination {
@@ -107,7 +108,7 @@ class Diagnosis {
         throw DataError("array {} has {} values but shape {}", a.name, a.array.values.size(),
                         describe_shape(a.array.shape));
     }
-    const Roles roles = find_roles(given_);
+    const Roles roles = given_.gradient ? ask_program() : find_roles(given_);
     precision_ = roles.single ? Precision::single : Precision::double_;
     if (!only_numbers(roles)) return finish();
     const auto hypotheses = identify(roles, given_.hints, after(0.45));
@@ -117,7 +118,8 @@ class Diagnosis {
           "arrays' roles) may help");
       return finish();
     }
-    consider(hypotheses);
+    const bool random = std::any_of(conduct_.begin(), conduct_.end(), [](const Finding& f) { return f.name == "not-repeatable"; });
+    if (!random) consider(hypotheses);
     return finish();
   }
 
@@ -127,8 +129,41 @@ class Diagnosis {
   }
 
   Report finish() {
-    report_.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+    if (!conduct_.empty()) {
+      report_.findings.insert(report_.findings.begin(), conduct_.begin(), conduct_.end());
+      report_.verdict = Verdict::differs;
+    }
+    report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_).count();
     return std::move(report_);
+  }
+
+  // Audits the author's functions; their first answer is the claim.
+  Roles ask_program() {
+    tell("asking the program");
+    Roles roles = find_roles(given_);
+    program_ = std::make_unique<Program>(given_, roles);
+    Arrays answer;
+    conduct_ = program_->audit(answer);
+    asked_ = given_;
+    std::erase_if(asked_.arrays, [&](const NamedArray& a) {
+      return std::any_of(roles.blocks.begin(), roles.blocks.end(),
+                         [&](const Block& b) { return b.gradient == a.name; });
+    });
+    for (NamedArray& a : answer) {
+      const bool taken = std::any_of(asked_.arrays.begin(), asked_.arrays.end(),
+                                     [&](const NamedArray& b) { return b.name == a.name; });
+      asked_.arrays.push_back({taken ? fmt::format("d_{}", a.name) : a.name, a.array});
+    }
+    const bool knows_loss = std::any_of(roles.data.begin(), roles.data.end(),
+                                        [](const Datum& d) { return d.role == Role::loss; });
+    if (program_->has_loss() && !knows_loss)
+      asked_.arrays.push_back(
+          {"loss", {{}, {program_->loss(program_->parameters(), program_->batch())}, Dtype::float64}});
+    return find_roles(asked_);
+  }
+
+  void tell(const std::string& what) const {
+    if (options_.progress) options_.progress(what);
   }
 
   // NaN or infinity in a claim is a finding of its own.
@@ -164,11 +199,10 @@ class Diagnosis {
     };
     std::vector<Examination> open;
     for (const Hypothesis& h : hypotheses) {
-      if (rank(h) != rank(hypotheses[0]) || open.size() >= 40) break;
-      if (!open.empty() && h.agreement + 0.2 < hypotheses[0].agreement) break;
-      if (!open.empty() && Clock::now() > after(0.5)) break;
-      open.push_back(examine(h, precision_));
-      if (!open.back().differs) return agree(open.back());
+      if (rank(h) != rank(hypotheses[0]) || (!open.empty() && Clock::now() > after(0.6))) break;
+      Examination e = examine(h, precision_);
+      if (!e.differs) return agree(e);
+      if (open.size() < 40 && !(h.agreement + 0.2 < hypotheses[0].agreement)) open.push_back(std::move(e));
     }
     const bool settled = search(open, false) || try_variants(open.front()) || search(open, true);
     if (settled) return;
@@ -186,6 +220,9 @@ class Diagnosis {
     }
     unnamed(open.front());
   }
+
+  // Whether something other than the gradient speaks for this reading of the arrays.
+  static bool confirmed(const Hypothesis& h) { return h.confirmed(); }
 
   void describe_network(const Examination& e) {
     const Hypothesis& h = *e.h;
@@ -258,7 +295,36 @@ class Diagnosis {
     }
     report_.where = where_of(h, report_.blocks);
     report_.proof = proof_of(targets, s, found, report_.findings.size());
+    report_.proof += confirmation(h, s, found.best.front());
     report_.ruled_out = ruled_out(report_.findings, report_.blocks);
+  }
+
+  // Whether the explanation holds at other parameters too, if there is a program to ask.
+  std::string confirmation(const Hypothesis& h, const Search& s, const Explanation& e) {
+    if (!program_ || !conduct_.empty()) return "";
+    for (const Finding& f : report_.findings)
+      if (f.name == "clipped") return "";  // another point is clipped otherwise
+    Hypothesis other = h;
+    const Arrays parameters = program_->other_parameters();
+    for (Block& b : other.blocks)
+      for (const NamedArray& a : parameters)
+        if (a.name == b.parameter) b.value = a.array.values;
+    take_claims(program_->gradient(parameters, program_->batch()), other.blocks);
+    put_parameters(other.blocks, other.problem);
+    const Judge judge(other);
+    const Engine engine(other.problem);
+    double miss = 0;
+    for (std::size_t i = 0; i < judge.targets().size(); ++i) {
+      const Target& t = judge.targets()[i];
+      const Real made = s.reproduce(e, i, engine, t.parameter);
+      const double top = std::max(largest(t.claim), largest(made));
+      for (std::size_t k = 0; k < made.size(); ++k)
+        if (top > 0) miss = std::max(miss, std::abs(made[k] - t.claim[k]) / top);
+    }
+    if (miss <= (precision_ == Precision::single ? 1e-3 : 1e-7))
+      return fmt::format("; confirmed at a second random point to {:.0e}", std::max(miss, 1e-16));
+    for (Finding& f : report_.findings) f.certainty = "likely";
+    return fmt::format("; but at a second random point it misses by {:.0e}", miss);
   }
 
   bool try_variants(const Examination& e) {
@@ -288,15 +354,13 @@ class Diagnosis {
     return false;
   }
 
-  static bool confirmed(const Hypothesis& h) { return h.confirmed(); }
-
   void unnamed(const Examination& e) {
     if (fallback_.verdict == Verdict::differs) {
       report_ = std::move(fallback_);
       return;
     }
     describe_network(e);
-    const bool known = confirmed(*e.h) || (e.h->given_loss == 0 && e.h->agreement > 0);
+    const bool known = confirmed(*e.h);
     report_.verdict = known ? Verdict::differs : Verdict::cannot_tell;
     report_.where = where_of(*e.h, report_.blocks);
     report_.notes.push_back(
@@ -310,8 +374,12 @@ class Diagnosis {
   const Case& given_;
   const Options& options_;
   Clock::time_point start_;
+  std::chrono::steady_clock::time_point wall_ = std::chrono::steady_clock::now();
   Precision precision_ = Precision::double_;
   int candidates_ = 0;
+  Case asked_;  // the case with the program's answer
+  std::unique_ptr<Program> program_;
+  std::vector<Finding> conduct_;
   Report report_, fallback_;
 };
 

@@ -206,7 +206,7 @@ std::string proof_of(const std::vector<Target>& targets, const Search& search, c
   double miss = 0;
   std::size_t entries = 0;
   for (std::size_t i = 0; i < targets.size(); ++i) {
-    const Real made = search.reproduce(best, i, search.engine());
+    const Real made = search.reproduce(best, i, search.engine(), targets[i].parameter);
     const double top = largest(targets[i].claim);
     entries += made.size();
     for (std::size_t n = 0; n < made.size(); ++n)

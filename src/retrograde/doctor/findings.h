@@ -16,6 +16,6 @@ std::vector<std::string> ruled_out(const std::vector<Finding>& findings, const s
 std::string where_of(const Hypothesis& h, const std::vector<BlockRow>& rows);
 // What the catalogue could not have shown at this point, one line a reason.
 std::vector<std::string> power_of(const Hypothesis& h, const Judge& judge, Precision precision,
-                                  std::chrono::steady_clock::time_point deadline);
+                                  WorkClock::time_point deadline);
 
 }  // namespace retrograde::doctor

@@ -102,7 +102,7 @@ std::string lower(std::string s) {
 
 class Identifier {
  public:
-  Identifier(const Roles& roles, const Hints& hints, std::chrono::steady_clock::time_point deadline)
+  Identifier(const Roles& roles, const Hints& hints, WorkClock::time_point deadline)
       : roles_(roles), hints_(hints), deadline_(deadline) {
     for (const Datum& d : roles_.data) {
       if (d.role == Role::loss && d.given.array.size() == 1)
@@ -165,7 +165,7 @@ class Identifier {
             cell_pass(*x, cell, layers, wide);
           }
   }
-  bool late() const { return std::chrono::steady_clock::now() > deadline_; }
+  bool late() const { return WorkClock::now() > deadline_; }
   // Nothing better can come.
   bool found() const {
     return std::any_of(found_.begin(), found_.end(),
@@ -729,7 +729,7 @@ class Identifier {
 
   Roles roles_;
   const Hints& hints_;
-  std::chrono::steady_clock::time_point deadline_;
+  WorkClock::time_point deadline_;
   double loss_ = 0;
   bool start_in_front_ = false;
   bool has_loss_ = false, loss_single_ = false, loss_failed_ = false;
@@ -739,8 +739,7 @@ class Identifier {
 
 }  // namespace
 
-std::vector<Hypothesis> identify(const Roles& roles, const Hints& hints,
-                                 std::chrono::steady_clock::time_point deadline) {
+std::vector<Hypothesis> identify(const Roles& roles, const Hints& hints, WorkClock::time_point deadline) {
   return Identifier(roles, hints, deadline).run();
 }
 

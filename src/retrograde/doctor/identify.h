@@ -8,6 +8,7 @@
 
 #include "retrograde/doctor/mistake.h"
 #include "retrograde/doctor/roles.h"
+#include "retrograde/doctor/work_clock.h"
 
 namespace retrograde::doctor {
 
@@ -32,8 +33,7 @@ struct Hypothesis {
 };
 
 // The likeliest first; empty if no reading is possible.
-std::vector<Hypothesis> identify(const Roles& roles, const Hints& hints,
-                                 std::chrono::steady_clock::time_point deadline);
+std::vector<Hypothesis> identify(const Roles& roles, const Hints& hints, WorkClock::time_point deadline);
 
 // "an Elman network, tanh, linear head, half the summed squared error over every step"
 std::string describe(const Hypothesis& h);

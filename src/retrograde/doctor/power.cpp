@@ -18,12 +18,12 @@ class Power {
       : h_(h), judge_(judge), precision_(precision), engine_(h.problem) {}
 
   // Names of which every instance is invisible.
-  std::vector<std::string> invisible(std::chrono::steady_clock::time_point deadline) {
+  std::vector<std::string> invisible(WorkClock::time_point deadline) {
     Mistakes all = head_mistakes(h_.problem, h_.words);
     for (int l = static_cast<int>(h_.problem.layers.size()) - 1; l >= 0; --l)
       for (Mistake& m : sweep_mistakes(h_.problem, h_.words, l)) all.push_back(std::move(m));
     for (const Mistake& m : all) {
-      if (std::chrono::steady_clock::now() > deadline) break;
+      if (WorkClock::now() > deadline) break;
       if (seen_.count(m.name)) continue;  // one visible instance is enough
       Plan plan = right_plan(h_.problem);
       m.patch(plan);
@@ -103,7 +103,7 @@ std::string reason(const Problem& p, const std::string& mistake) {
 }  // namespace
 
 std::vector<std::string> power_of(const Hypothesis& h, const Judge& judge, Precision precision,
-                                  std::chrono::steady_clock::time_point deadline) {
+                                  WorkClock::time_point deadline) {
   std::map<std::string, std::vector<std::string>> by_reason;
   for (const std::string& n : Power(h, judge, precision).invisible(deadline))
     by_reason[reason(h.problem, n)].push_back(n);

@@ -523,13 +523,14 @@ SearchResult Search::run(bool pairs) {
   return std::move(result_);
 }
 
-Real Search::reproduce(const Explanation& e, std::size_t i, const Engine& engine) const {
+Real Search::reproduce(const Explanation& e, std::size_t i, const Engine& engine,
+                       const Real& parameter) const {
   const Choice& c = e.choices[i];
   const Evaluation made = engine.evaluate(e.plan);
   Real v = engine.gradient(targets_[i].piece, c.product, made);
   if (c.transposed) v = transposed(v, targets_[i].piece.rows);
   for (std::size_t k = 0; k < v.size(); ++k) {
-    v[k] = c.scale * v[k] + c.decay * targets_[i].parameter[k];
+    v[k] = c.scale * v[k] + c.decay * parameter[k];
     if (c.clip > 0) v[k] = std::clamp(v[k], -c.clip, c.clip);
   }
   return v;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "retrograde/doctor/mistake.h"
+#include "retrograde/doctor/work_clock.h"
 
 namespace retrograde::doctor {
 
@@ -63,13 +64,13 @@ struct SearchResult {
 
 class Search {
  public:
-  using Clock = std::chrono::steady_clock;
+  using Clock = WorkClock;
   Search(const Engine& engine, const Words& words, std::vector<Target> targets, Clock::time_point deadline);
   // Singles of the sweep alone, or pairs too.
   SearchResult run(bool pairs);
   const Engine& engine() const { return engine_; }
   // The claim that an explanation makes of a piece, canonical.
-  Real reproduce(const Explanation& e, std::size_t target, const Engine& engine) const;
+  Real reproduce(const Explanation& e, std::size_t target, const Engine& engine, const Real& parameter) const;
 
  private:
   struct Alternative {

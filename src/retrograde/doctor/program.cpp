@@ -1,0 +1,174 @@
+#include "retrograde/doctor/program.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "retrograde/base/error.h"
+#include "retrograde/base/random.h"
+
+namespace retrograde::doctor {
+
+namespace {
+
+bool same(const Array& a, const Array& b) {
+  if (a.shape != b.shape) return false;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (a.values[i] != b.values[i] && !(std::isnan(a.values[i]) && std::isnan(b.values[i]))) return false;
+  return true;
+}
+
+// Largest |a - factor b|, relative to the largest of a.
+double gap(const Arrays& a, const Arrays& b, double factor = 1) {
+  double g = 0, top = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (i >= b.size() || a[i].array.size() != b[i].array.size()) return 1;
+    for (std::size_t k = 0; k < a[i].array.size(); ++k) {
+      const double x = a[i].array.values[k], d = std::abs(x - factor * b[i].array.values[k]);
+      if (!(d <= g)) g = std::isfinite(d) ? d : 1e300;
+      top = std::max(top, std::abs(x));
+    }
+  }
+  return top > 0 ? g / top : g;
+}
+
+// Sums in another order may differ by rounding; anything beyond is another answer.
+constexpr double kRepeat = 1e-6;
+
+Finding conduct(const char* name, std::string where, std::string sentence, std::string fix) {
+  Finding f;
+  f.name = name, f.where = std::move(where), f.sentence = std::move(sentence), f.fix = std::move(fix);
+  f.certainty = "certain";
+  return f;
+}
+
+bool changes_with_the_point(const Datum& d) {
+  return d.role != Role::loss && d.role != Role::outputs && d.role != Role::states && d.role != Role::ignore;
+}
+
+}  // namespace
+
+void take_claims(const Arrays& answer, std::vector<Block>& blocks) {
+  std::vector<const NamedArray*> free;
+  for (const NamedArray& a : answer) free.push_back(&a);
+  std::size_t taken = 0;
+  for (Block& b : blocks) {
+    auto fits = [&](const NamedArray* a) {
+      return a->name == b.parameter || a->name == b.gradient || names_gradient_of(a->name, b.parameter);
+    };
+    const auto at = std::find_if(free.begin(), free.end(), [&](const NamedArray* a) {
+      return fits(a) && a->array.size() == b.value.size();
+    });
+    if (at == free.end()) continue;
+    b.gradient = (*at)->name;
+    b.claim = (*at)->array.values;
+    b.claim_transposed = (*at)->array.shape != b.shape;
+    free.erase(at);
+    ++taken;
+  }
+  if (taken == 0 && answer.size() == blocks.size())  // unnamed, in the parameters' order
+    for (std::size_t i = 0; i < blocks.size(); ++i)
+      if (answer[i].array.size() == blocks[i].value.size())
+        blocks[i].claim = answer[i].array.values, blocks[i].gradient = answer[i].name, ++taken;
+  if (taken == 0) {
+    std::vector<std::string> names;
+    for (const NamedArray& a : answer) names.push_back(a.name);
+    throw DataError(
+        "the gradient answered with [{}], none of which is a parameter's gradient by name and size",
+        fmt::join(names, ", "));
+  }
+}
+
+Program::Program(const Case& given, const Roles& roles) : given_(given) {
+  for (const NamedArray& a : given.arrays) {
+    const bool parameter = std::any_of(roles.blocks.begin(), roles.blocks.end(),
+                                       [&](const Block& b) { return b.parameter == a.name; });
+    const bool batch = std::any_of(roles.data.begin(), roles.data.end(), [&](const Datum& d) {
+      return d.given.name == a.name && changes_with_the_point(d);
+    });
+    if (parameter) parameters_.push_back(a);
+    if (batch) batch_.push_back(a);
+  }
+}
+
+void Program::watch(const Arrays& before, const Arrays& after, std::vector<std::string>& changed) {
+  for (std::size_t i = 0; i < before.size() && i < after.size(); ++i)
+    if (!same(before[i].array, after[i].array) &&
+        std::find(changed.begin(), changed.end(), before[i].name) == changed.end())
+      changed.push_back(before[i].name);
+}
+
+Arrays Program::gradient(const Arrays& parameters, const Arrays& batch) {
+  Arrays p = parameters, b = batch;
+  Arrays answer = given_.gradient(p, b);
+  watch(parameters, p, changed_parameters_);
+  watch(batch, b, changed_batch_);
+  return answer;
+}
+
+double Program::loss(const Arrays& parameters, const Arrays& batch) {
+  Arrays p = parameters, b = batch;
+  const double value = given_.loss(p, b);
+  watch(parameters, p, changed_parameters_);
+  watch(batch, b, changed_batch_);
+  return value;
+}
+
+Arrays Program::other_parameters() const {
+  Random random(20240607);
+  Arrays out = parameters_;
+  for (NamedArray& a : out)
+    for (double& v : a.array.values) v = v * random.uniform(0.7, 1.3) + 0.05 * random.normal();
+  return out;
+}
+
+std::vector<Finding> Program::audit(Arrays& first) {
+  std::vector<Finding> out;
+  double loss_before = 0;
+  if (has_loss()) loss_before = loss(parameters_, batch_);
+  first = gradient(parameters_, batch_);
+  const Arrays second = gradient(parameters_, batch_);
+  if (has_loss()) {
+    const double loss_after = loss(parameters_, batch_);
+    if (!(std::abs(loss_after - loss_before) <= kRepeat * std::abs(loss_before)) &&
+        gap(second, first) <= kRepeat)
+      out.push_back(conduct("keeps-state", "the loss",
+                            fmt::format("the loss at one point is {:.8g}, and after a gradient call {:.8g}",
+                                        loss_before, loss_after),
+                            "start every evaluation from the same state"));
+  }
+  if (!(gap(second, first) <= kRepeat)) {
+    const Arrays other = other_parameters();
+    gradient(other, batch_);
+    const Arrays third = gradient(parameters_, batch_);
+    gradient(other, batch_);
+    const Arrays fourth = gradient(parameters_, batch_);
+    if (gap(second, first, 2) <= kRepeat)
+      out.push_back(conduct("accumulates-between-calls", "every call",
+                            "the second call at one point gives twice the first: gradients are added to what "
+                            "an earlier call left",
+                            "set the gradients to zero at the start of each call"));
+    else if (gap(third, fourth) <= kRepeat)
+      out.push_back(
+          conduct("keeps-state", "between calls",
+                  "the answer at one point depends on the call before: something is kept between calls",
+                  "start every call from the same state (hidden state, buffers, caches)"));
+    else
+      out.push_back(conduct(
+          "not-repeatable", "every call", "two calls at one point give different gradients",
+          "draw the random numbers (dropout, noise, initial states) from a seed that each call sets"));
+  }
+  if (!changed_parameters_.empty())
+    out.push_back(conduct("parameters-left-changed", fmt::format("{}", fmt::join(changed_parameters_, ", ")),
+                          fmt::format("{} {} changed after the call", fmt::join(changed_parameters_, ", "),
+                                      changed_parameters_.size() == 1 ? "is" : "are"),
+                          "compute the gradient without updating, or restore what was changed"));
+  if (!changed_batch_.empty())
+    out.push_back(conduct("mutates-input", fmt::format("{}", fmt::join(changed_batch_, ", ")),
+                          fmt::format("the call writes into its input {}", fmt::join(changed_batch_, ", ")),
+                          "work on a copy"));
+  return out;
+}
+
+}  // namespace retrograde::doctor
