@@ -118,7 +118,8 @@ class Diagnosis {
           "arrays' roles) may help");
       return finish();
     }
-    const bool random = std::any_of(conduct_.begin(), conduct_.end(), [](const Finding& f) { return f.name == "not-repeatable"; });
+    const bool random = std::any_of(conduct_.begin(), conduct_.end(),
+                                    [](const Finding& f) { return f.name == "not-repeatable"; });
     if (!random) consider(hypotheses);
     return finish();
   }

@@ -458,8 +458,7 @@ class Enumerator {
 }  // namespace
 
 std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, int layers,
-                                  const std::vector<int>& input_sizes,
-                                  std::chrono::steady_clock::time_point deadline) {
+                                  const std::vector<int>& input_sizes, WorkClock::time_point deadline) {
   std::vector<Structure> out;
   std::set<int> sizes;
   for (const Block& b : blocks) {
@@ -477,7 +476,7 @@ std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, i
     for (int H0 : hidden)
       for (int H1 : layers == 1 ? std::set<int>{0} : hidden)
         for (int O : output_sizes) {
-          if (std::chrono::steady_clock::now() > deadline) break;
+          if (WorkClock::now() > deadline) break;
           Dims dims{I, O, G, {H0}};
           if (layers == 2) dims.H.push_back(H1);
           Enumerator(blocks, cell, dims, out);

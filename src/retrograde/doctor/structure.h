@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "retrograde/doctor/blocks.h"
+#include "retrograde/doctor/work_clock.h"
 
 namespace retrograde::doctor {
 
@@ -21,7 +22,6 @@ struct Structure {
 
 // Every structure that the blocks' shapes allow, the likeliest first.
 std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, int layers,
-                                  const std::vector<int>& input_sizes,
-                                  std::chrono::steady_clock::time_point deadline);
+                                  const std::vector<int>& input_sizes, WorkClock::time_point deadline);
 
 }  // namespace retrograde::doctor
