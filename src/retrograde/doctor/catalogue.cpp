@@ -1,4 +1,12 @@
-// The catalogue's families put together for one network.
+// The catalogue's families put together, for one network and for the page docs/mistakes.md.
+#include "retrograde/doctor/catalogue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
 #include "retrograde/doctor/mistake.h"
 
 namespace retrograde::doctor {
@@ -16,6 +24,117 @@ Mistakes sweep_mistakes(const Problem& problem, const Words& words, int layer) {
   add_time_mistakes(problem, words, all);
   for (Mistake& m : all)
     if (m.layer == layer) out.push_back(std::move(m));
+  return out;
+}
+
+namespace {
+
+// A network on which the catalogue is laid out: only its shape matters.
+Problem specimen(Cell cell, int layers, bool head_of_classes, bool last) {
+  Problem p;
+  p.T = 5, p.B = 3, p.I = 4, p.O = 7, p.gates = gate_count(cell);
+  p.net.cell = cell;
+  p.net.last_output = last;
+  if (head_of_classes) p.net.loss = Loss::softmax_cross_entropy, p.net.head_activation = Activation::softmax;
+  p.end.assign(3, 5);
+  p.x.assign(60, 1);
+  for (int l = 0; l < layers; ++l) {
+    Layer y;
+    y.inputs = l ? 7 : 4, y.hidden = 7;
+    p.layers.push_back(y);
+  }
+  return p;
+}
+
+struct Entry {
+  std::string cell, where, sentence, fix;
+};
+using Page = std::map<std::string, std::vector<Entry>>;
+
+void put(Page& page, const std::string& name, Entry e) {
+  auto& list = page[name];
+  const bool known = std::any_of(list.begin(), list.end(), [&](const Entry& x) {
+    return x.sentence == e.sentence && x.where == e.where;
+  });
+  if (!known && list.size() < 8) list.push_back(std::move(e));
+}
+
+void lay_out(Page& page, const Problem& p) {
+  const Words words;
+  const std::string cell(p.net.cell == Cell::elman ? "Elman" : name(p.net.cell));
+  for (const Mistake& m : head_mistakes(p, words)) put(page, m.name, {cell, m.where, m.sentence, m.fix});
+  for (int l = 0; l < static_cast<int>(p.layers.size()); ++l)
+    for (const Mistake& m : sweep_mistakes(p, words, l))
+      put(page, m.name, {cell, m.where, m.sentence, m.fix});
+  for (Kind kind : {Kind::W, Kind::U, Kind::b, Kind::V, Kind::dx, Kind::dh0})
+    for (int layer = 0; layer < static_cast<int>(p.layers.size()); ++layer) {
+      const Piece piece{kind, layer, 0, 7, kind == Kind::b ? 1 : kind == Kind::W && layer == 0 ? 4 : 7,
+                        0,    7,     1};
+      Product right;
+      right.right = kind == Kind::W ? Var::x : kind == Kind::U || kind == Kind::V ? Var::h : Var::none;
+      right.shift = kind == Kind::U ? -1 : 0;
+      for (const BlockMistake& m : block_mistakes(p, words, piece, right))
+        if (!m.name.empty()) put(page, m.name, {cell, "one block", m.sentence, m.fix});
+    }
+}
+
+// What is found by fitting numbers or by watching calls, not by patching the table.
+void lay_out_the_rest(Page& page) {
+  const auto add = [&](const char* name, const char* where, const char* sentence, const char* fix) {
+    put(page, name, {"any", where, sentence, fix});
+  };
+  add("sign", "blocks", "the sign is wrong", "multiply by -1");
+  add("factor-two", "blocks", "it is twice or half of what it should be", "the loss's own factor");
+  for (const char* axis : {"time", "batch", "output"})
+    put(page, fmt::format("{}-mean-or-sum", axis),
+        {"any", "blocks",
+         fmt::format("a sum where the loss takes the mean over the {}, or the reverse", axis),
+         "the loss's own reduction"});
+  add("block-scaled", "blocks", "it is another multiple of what it should be", "the reported factor");
+  add("zero", "one block", "the gradient is zero throughout", "add every step's part to it");
+  add("self-accumulated", "one block", "it is added to itself and stays zero", "add every step's part to it");
+  add("clipped", "blocks", "entries, or the norm, are clipped", "check the gradient before it is clipped");
+  add("regulariser-missing", "blocks",
+      "a multiple of the parameter is in the gradient but not in the loss, or the reverse",
+      "the same penalty in both");
+  add("forget-bias", "the forward", "the gradient belongs to a forget gate with another constant bias",
+      "one forward for both");
+  add("initial-state-ignored", "the forward", "the gradient belongs to a network that starts from zero",
+      "start from h0 and c0");
+  add("nan-compared", "the claim", "it contains NaN or infinity, which gap > threshold lets pass",
+      "not (gap <= allowed)");
+  add("not-repeatable", "calls", "two calls at one point differ",
+      "draw random numbers from a seed that each call sets");
+  add("keeps-state", "calls", "the answer depends on the call before",
+      "start every call from the same state");
+  add("accumulates-between-calls", "calls", "a second call gives twice the first",
+      "zero the gradients first");
+  add("mutates-input", "calls", "the call writes into its input", "work on a copy");
+  add("parameters-left-changed", "calls", "the parameters are changed after the call", "restore them");
+}
+
+}  // namespace
+
+std::string catalogue_page() {
+  Page page;
+  for (Cell cell : {Cell::elman, Cell::lstm, Cell::gru}) {
+    lay_out(page, specimen(cell, 1, false, false));
+    lay_out(page, specimen(cell, 2, false, false));
+  }
+  lay_out(page, specimen(Cell::elman, 1, true, false));
+  lay_out(page, specimen(Cell::elman, 1, false, true));
+  lay_out_the_rest(page);
+  std::string out =
+      "# The catalogue of mistakes\n\nWhat `retrograde doctor` can name, written by the program from its own "
+      "catalogue. A name stands for\n"
+      "one kind of mistake; below each, up to eight places where it is known, what the code does there, and "
+      "the right line.\n";
+  for (const auto& [name, entries] : page) {
+    out += fmt::format("\n## `{}`\n\n", name);
+    for (const Entry& e : entries)
+      out += fmt::format("- {}, {}: {}.{}\n", e.cell, e.where, e.sentence,
+                         e.fix.empty() ? "" : fmt::format(" Right: `{}`", e.fix));
+  }
   return out;
 }
 
