@@ -111,6 +111,7 @@ class Diagnosis {
     const Roles roles = given_.gradient ? ask_program() : find_roles(given_);
     precision_ = roles.single ? Precision::single : Precision::double_;
     if (!only_numbers(roles)) return finish();
+    if (nothing_to_test(roles)) return finish();
     const auto hypotheses = identify(roles, given_.hints, after(0.45));
     if (hypotheses.empty()) {
       report_.notes.push_back(
@@ -165,6 +166,20 @@ class Diagnosis {
 
   void tell(const std::string& what) const {
     if (options_.progress) options_.progress(what);
+  }
+
+  // A loss of zero is the least there is: a gradient of zeros is right there, and shows nothing.
+  bool nothing_to_test(const Roles& roles) {
+    const bool least = std::any_of(roles.data.begin(), roles.data.end(), [](const Datum& d) {
+      return d.role == Role::loss && d.given.array.size() == 1 && d.given.array.values[0] == 0;
+    });
+    const bool zeros = std::all_of(roles.blocks.begin(), roles.blocks.end(), [](const Block& b) {
+      return std::all_of(b.claim.begin(), b.claim.end(), [](double v) { return v == 0; });
+    });
+    if (!least || !zeros) return false;
+    report_.verdict = Verdict::agrees;
+    report_.power.push_back("nothing-tested: the loss is zero, where every gradient is; take targets that the outputs miss");
+    return true;
   }
 
   // NaN or infinity in a claim is a finding of its own.
