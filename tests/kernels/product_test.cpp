@@ -19,28 +19,28 @@ template <class T>
 class Product : public ::testing::Test {
  protected:
   // y = x Wᵀ + b of `rows` rows, [rows][outputs].
-  std::vector<T> forward(std::size_t rows, const T* x) const {
-    const std::size_t stride = round_up(outputs, kernels.lanes);
-    Buffer<T> packed(kernels.packed_size(inputs, outputs)), y(rows * stride);
-    kernels.pack(inputs, outputs, weight.data(), bias.data(), packed.data());
-    kernels.forward(inputs, outputs, packed.data(), rows, x, x_stride, y.data());
+  std::vector<T> forward(std::size_t rows, const T* rows_of_x) const {
+    const std::size_t stride = round_up(outputs_, kernels.lanes);
+    Buffer<T> packed(kernels.packed_size(inputs_, outputs_)), y(rows * stride);
+    kernels.pack(inputs_, outputs_, weight.data(), bias.data(), packed.data());
+    kernels.forward(inputs_, outputs_, packed.data(), rows, rows_of_x, x_stride, y.data());
     std::vector<T> result;
     for (std::size_t r = 0; r < rows; ++r)
-      result.insert(result.end(), y.data() + r * stride, y.data() + r * stride + outputs);
+      result.insert(result.end(), y.data() + r * stride, y.data() + r * stride + outputs_);
     return result;
   }
 
   void shape(std::size_t rows, std::size_t in, std::size_t out) {
-    inputs = in, outputs = out, x_stride = round_up(in, kernels.lanes);
-    x = normal<T>(random, rows * x_stride);
+    inputs_ = in, outputs_ = out, x_stride = round_up(in, kernels.lanes);
+    x_ = normal<T>(random, rows * x_stride);
     weight = normal<T>(random, in * out);
     bias = normal<T>(random, out);
   }
 
   const AffineKernels<T>& kernels = affine_kernels<T>();
   Random random{5};
-  std::size_t inputs = 0, outputs = 0, x_stride = 0;
-  Buffer<T> x, weight, bias;
+  std::size_t inputs_ = 0, outputs_ = 0, x_stride = 0;
+  Buffer<T> x_, weight, bias;
 };
 using Reals = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Product, Reals);
@@ -51,13 +51,13 @@ TYPED_TEST(Product, EqualsTheNaiveOneForEveryTail) {
     for (const std::size_t outputs : {1, 3, 4, 5, 8, 13, 16, 17, 31, 33, 48, 61, 64, 67, 97, 131})
       for (const std::size_t inputs : {1, 2, 3, 7, 16, 29}) {
         this->shape(rows, inputs, outputs);
-        const auto y = this->forward(rows, this->x.data());
+        const auto y = this->forward(rows, this->x_.data());
         double worst = 0;
         for (std::size_t r = 0; r < rows; ++r)
           for (std::size_t o = 0; o < outputs; ++o) {
             double sum = this->bias[o], size = std::abs(sum);
             for (std::size_t k = 0; k < inputs; ++k) {
-              const double term = static_cast<double>(this->x[r * this->x_stride + k]) *
+              const double term = static_cast<double>(this->x_[r * this->x_stride + k]) *
                                   static_cast<double>(this->weight[o * inputs + k]);
               sum += term, size += std::abs(term);
             }
@@ -73,9 +73,9 @@ TYPED_TEST(Product, EqualsTheNaiveOneForEveryTail) {
 TYPED_TEST(Product, OfABatchEqualsItsRowsBitForBit) {
   for (const std::size_t outputs : {1, 5, 16, 17, 33, 50, 64, 67, 97, 131}) {
     this->shape(23, 29, outputs);
-    const auto all = this->forward(23, this->x.data());
+    const auto all = this->forward(23, this->x_.data());
     for (std::size_t rows = 1; rows <= 23; ++rows) {
-      const auto some = this->forward(rows, this->x.data() + (23 - rows) * this->x_stride);
+      const auto some = this->forward(rows, this->x_.data() + (23 - rows) * this->x_stride);
       EXPECT_TRUE(std::equal(some.rbegin(), some.rend(), all.rbegin())) << rows << " of " << outputs;
     }
   }
@@ -86,8 +86,8 @@ TYPED_TEST(Product, NeverReadsAnInputRowsPadding) {
   this->shape(9, 13, 21);
   for (std::size_t r = 0; r < 9; ++r)
     for (std::size_t k = 13; k < this->x_stride; ++k)
-      this->x[r * this->x_stride + k] = std::numeric_limits<T>::quiet_NaN();
-  for (const T y : this->forward(9, this->x.data())) EXPECT_FALSE(std::isnan(y));
+      this->x_[r * this->x_stride + k] = std::numeric_limits<T>::quiet_NaN();
+  for (const T y : this->forward(9, this->x_.data())) EXPECT_FALSE(std::isnan(y));
 }
 
 }  // namespace
