@@ -242,6 +242,7 @@ class Identifier {
     p.net.head = s.outputs > 0;
     if (tokens) {
       const Real ids = read(v, x.given.array.values, p.T, p.B, 1);
+      if (std::any_of(ids.begin(), ids.end(), [&](double id) { return !(id >= 0 && id < p.I); })) return;
       p.x.assign(static_cast<std::size_t>(p.T * p.B * p.I), 0);
       for (std::size_t k = 0; k < ids.size(); ++k)
         p.x[k * static_cast<std::size_t>(p.I) + static_cast<std::size_t>(ids[k])] = 1;
