@@ -151,10 +151,15 @@ class Diagnosis {
       return std::any_of(roles.blocks.begin(), roles.blocks.end(),
                          [&](const Block& b) { return b.gradient == a.name; });
     });
-    for (NamedArray& a : answer) {
-      const bool taken = std::any_of(asked_.arrays.begin(), asked_.arrays.end(),
-                                     [&](const NamedArray& b) { return b.name == a.name; });
-      asked_.arrays.push_back({taken ? fmt::format("d_{}", a.name) : a.name, a.array});
+    const auto holds = [](const Arrays& arrays, const std::string& name) {
+      return std::any_of(arrays.begin(), arrays.end(), [&](const NamedArray& b) { return b.name == name; });
+    };
+    for (const NamedArray& a : answer) {
+      // A gradient may be named as what it is the gradient by; whatever else has its name was answered
+      // before.
+      const bool asked = holds(program_->parameters(), a.name) || holds(program_->batch(), a.name);
+      if (!asked) std::erase_if(asked_.arrays, [&](const NamedArray& b) { return b.name == a.name; });
+      asked_.arrays.push_back({asked ? fmt::format("d_{}", a.name) : a.name, a.array});
     }
     const bool knows_loss = std::any_of(roles.data.begin(), roles.data.end(),
                                         [](const Datum& d) { return d.role == Role::loss; });
@@ -178,7 +183,8 @@ class Diagnosis {
     });
     if (!least || !zeros) return false;
     report_.verdict = Verdict::agrees;
-    report_.power.push_back("nothing-tested: the loss is zero, where every gradient is; take targets that the outputs miss");
+    report_.power.push_back(
+        "nothing-tested: the loss is zero, where every gradient is; take targets that the outputs miss");
     return true;
   }
 
