@@ -232,7 +232,7 @@ std::vector<std::string> ruled_out(const std::vector<Finding>& findings, const s
                              {"scale", {"mean-or-sum", "factor-two", "sign", "scaled"}},
                              {"derivatives", {"derivative", "activation"}},
                              {"a dropped or misdirected carry", {"carry", "upstream"}}};
-  std::vector<std::string> out;
+  std::vector<std::string> out, clear;
   double gap = 0, allowed = 1e-300;
   for (const BlockRow& r : rows)
     if (r.verdict == Verdict::differs && r.gap / std::max(r.allowed, 1e-300) > gap / allowed)
@@ -247,8 +247,13 @@ std::vector<std::string> ruled_out(const std::vector<Finding>& findings, const s
       return mentions(f.name) || std::any_of(f.equivalents.begin(), f.equivalents.end(),
                                              [&](const Alternative& a) { return mentions(a.name); });
     });
-    if (!found) out.push_back(family.word);
+    if (!found) clear.push_back(family.word);
   }
+  // Without a finding the mistake may yet be of a family, in a form that the catalogue does not hold.
+  if (findings.empty())
+    out.push_back(fmt::format("as far as the catalogue holds them: {}", fmt::join(clear, ", ")));
+  else
+    out.insert(out.end(), clear.begin(), clear.end());
   return out;
 }
 
