@@ -109,7 +109,7 @@ class Identifier {
         loss_ = d.given.array.values[0], has_loss_ = true,
         loss_single_ = d.given.array.dtype == Dtype::float32;
       if (d.role == Role::outputs) outputs_ = &d.given.array;
-      if (d.role == Role::upstream) upstream_ = &d.given.array;
+      if (d.role == Role::upstream) upstream_ = &d.given.array, upstream_name_ = d.given.name;
       if (d.role == Role::lengths) lengths_ = &d.given.array;
       if (d.role == Role::final_gradient) final_ = &d.given.array;
     }
@@ -232,6 +232,7 @@ class Identifier {
   }
 
   void input_pass(const Datum& x, const View& v, bool tokens, const Structure& s, bool wide) {
+    x_name_ = x.given.name;
     Problem p;
     p.T = v.T ? v.T : 1;
     p.B = v.B ? v.B : 1;
@@ -419,6 +420,7 @@ class Identifier {
 
   // No head: dL/dh comes from outside, and a loss that is given with it can only be the sum of h dL/dh.
   void given_upstream(Problem& p, const Structure& s, const View& x_view, const Real& states) {
+    y_name_ = upstream_name_;
     p.net.loss = Loss::upstream;
     p.net.reduction = "the gradient of the states is given";
     for (const View& v : views(upstream_->shape)) {
@@ -444,6 +446,7 @@ class Identifier {
   void target_pass(Problem& p, const Structure& s, const View& x_view, const Datum& target, const View& v,
                    const Real& z) {
     const Real& values = target.given.array.values;
+    y_name_ = target.given.name;
     if ((v.B ? v.B : 1) != p.B && v.B) return;
     if (!v.B && p.B > 1) return;
     if (v.T && v.T != p.T) return;
@@ -584,6 +587,7 @@ class Identifier {
     h.doubt += p.net.forget_plus_one ? 0.6 : 0;
     h.blocks = roles_.blocks;
     for (std::size_t i = 0; i < h.blocks.size(); ++i) h.blocks[i].pieces = s.pieces[i];
+    h.input = {x_name_, x_view}, h.target = {y_name_, y_view};
     state_blocks(h, x_view);
     words(h, x_view);
     measure(h);
@@ -732,6 +736,7 @@ class Identifier {
   const Hints& hints_;
   WorkClock::time_point deadline_;
   double loss_ = 0;
+  std::string x_name_, y_name_, upstream_name_;
   bool start_in_front_ = false;
   bool has_loss_ = false, loss_single_ = false, loss_failed_ = false;
   const Array *outputs_ = nullptr, *upstream_ = nullptr, *lengths_ = nullptr, *final_ = nullptr;

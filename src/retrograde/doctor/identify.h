@@ -8,14 +8,22 @@
 
 #include "retrograde/doctor/mistake.h"
 #include "retrograde/doctor/roles.h"
+#include "retrograde/doctor/views.h"
 #include "retrograde/doctor/work_clock.h"
 
 namespace retrograde::doctor {
+
+// An array of the case as a sequence.
+struct Sequence {
+  std::string name;
+  View view;
+};
 
 // One reading of the case, with what speaks for it.
 struct Hypothesis {
   Problem problem;
   std::vector<Block> blocks;  // parameters, then claimed state gradients, with their pieces
+  Sequence input, target;     // the target, or the upstream gradient
   Words words;
   double loss_gap = -1;  // relative; -1: no loss given, or it is not reproduced
   double outputs_gap = -1;
