@@ -167,6 +167,68 @@ inline Mistakes all_mistakes(const Problem& p) {
   return all;
 }
 
+// The problem at other parameters and another batch, which may have fewer steps.
+inline Problem at_point(Problem p, const Arrays& parameters, const Arrays& batch) {
+  std::vector<Block> blocks;
+  for (const NamedArray& a : parameters) {
+    Block b;
+    b.parameter = a.name, b.value = a.array.values;
+    for (const Piece& piece : pieces_of(p))
+      if (parameter_name(piece) == a.name) b.pieces.push_back(piece);
+    blocks.push_back(std::move(b));
+  }
+  put_parameters(blocks, p);
+  for (const NamedArray& a : batch) {
+    const Real& v = a.array.values;
+    const std::size_t row = v.size() / p.layers.size();
+    const auto layer = [&](std::size_t l) {
+      return Real(v.begin() + static_cast<long>(l * row), v.begin() + static_cast<long>((l + 1) * row));
+    };
+    if (a.name == "x") p.x = v, p.T = static_cast<int>(a.array.shape[0]);
+    if (a.name == "target" || a.name == "dh") p.target = v;
+    for (std::size_t l = 0; l < p.layers.size(); ++l) {
+      if (a.name == "h0") p.layers[l].h0 = layer(l);
+      if (a.name == "c0") p.layers[l].c0 = layer(l);
+    }
+  }
+  p.end.assign(p.end.size(), p.T);
+  for (const NamedArray& a : batch)
+    if (a.name == "lengths")
+      std::transform(a.array.values.begin(), a.array.values.end(), p.end.begin(),
+                     [](double n) { return static_cast<int>(n); });
+  if (p.net.last_output) {
+    const auto row = static_cast<std::size_t>(p.B * p.O);
+    p.target.resize(static_cast<std::size_t>(p.T) * row);
+    for (std::size_t i = row; i < p.target.size(); ++i) p.target[i] = p.target[i % row];
+  }
+  return p;
+}
+
+// A program with these mistakes: a case whose gradient and loss are calls.
+inline Case make_program(const Problem& p, const std::vector<Mistake>& mistakes) {
+  const Case whole = make_case(p, gradients_of(p, right_plan(p)));
+  Case c;
+  for (const NamedArray& a : whole.arrays)
+    if (a.name.rfind("d_", 0) != 0) c.arrays.push_back(a);
+  c.gradient = [p, mistakes](Arrays& parameters, Arrays& batch) {
+    const Problem q = at_point(p, parameters, batch);
+    Plan plan = right_plan(q);
+    // A loop over the batch leaves out other steps of another sequence.
+    for (const Mistake& m : mistakes)
+      if (m.name != "batch-for-time" || q.T == p.T) m.patch(plan);
+    Arrays answer;
+    for (const NamedArray& a : make_case(q, gradients_of(q, plan)).arrays)
+      if (a.name.rfind("d_", 0) == 0) answer.push_back(a);
+    return answer;
+  };
+  if (p.net.loss != Loss::upstream)
+    c.loss = [p](Arrays& parameters, Arrays& batch) {
+      const Problem q = at_point(p, parameters, batch);
+      return q.net.scale * basic_loss(q, q.net.loss, q.net.head_activation, Engine(q).outputs());
+    };
+  return c;
+}
+
 inline bool mentions(const Report& r, const std::string& name) {
   for (const Finding& f : r.findings) {
     if (f.name == name) return true;

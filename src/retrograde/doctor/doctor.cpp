@@ -9,6 +9,7 @@
 
 #include "retrograde/base/error.h"
 #include "retrograde/doctor/findings.h"
+#include "retrograde/doctor/probes.h"
 #include "retrograde/doctor/program.h"
 
 namespace retrograde::doctor {
@@ -226,7 +227,8 @@ class Diagnosis {
       if (!e.differs) return agree(e);
       if (open.size() < 40 && !(h.agreement + 0.2 < hypotheses[0].agreement)) open.push_back(std::move(e));
     }
-    const bool settled = search(open, false) || try_variants(open.front()) || search(open, true);
+    const bool settled = search(open, false) || search_from_short_points(open.front()) ||
+                         try_variants(open.front()) || search(open, true);
     if (settled) return;
     // A claim that was computed in single precision somewhere is no mistake.
     for (const Examination& e : open) {
@@ -291,6 +293,38 @@ class Diagnosis {
     }
     if (best < (pairs ? 1e9 : 3.2)) return true;
     if (best < 1e9) fallback_ = report_;
+    return false;
+  }
+
+  // Mistakes that hide each other in the whole sequence are looked for where few steps matter.
+  bool search_from_short_points(const Examination& e) {
+    if (!program_ || !conduct_.empty() || !confirmed(*e.h)) return false;
+    tell("asking at short sequences");
+    std::vector<Start> starts = climb(*program_, *e.h, precision_, after(0.8));
+    // What else would do as well as one of them?
+    if (!starts.empty())
+      for (std::size_t i = 0; i < starts.front().size(); ++i) {
+        starts.push_back(starts.front());
+        starts.back().erase(starts.back().begin() + static_cast<long>(i));
+      }
+    const Engine engine(e.h->problem);
+    const std::vector<Target> targets = e.judge->search_targets(precision_);
+    for (const bool pairs : {false, true}) {
+      SearchResult all;
+      for (const Start& start : starts) {
+        Search s(engine, e.h->words, targets, after(0.9), start);
+        SearchResult found = s.run(pairs);
+        candidates_ += found.candidates;
+        if (found.best.empty() || !believable(found.best.front(), targets, true)) continue;
+        if (all.best.empty() || found.best.front().cost() < all.best.front().cost()) std::swap(all, found);
+        for (Explanation& other : found.best)
+          if (other.atoms.size() == all.best.front().atoms.size()) all.best.push_back(std::move(other));
+      }
+      if (all.best.empty()) continue;
+      describe_network(e);
+      say(*e.h, targets, Search(engine, e.h->words, targets, after(1)), all);
+      return true;
+    }
     return false;
   }
 

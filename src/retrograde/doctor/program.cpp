@@ -81,6 +81,7 @@ void take_claims(const Arrays& answer, std::vector<Block>& blocks) {
 }
 
 Program::Program(const Case& given, const Roles& roles) : given_(given) {
+  for (const Datum& d : roles.data) roles_[d.given.name] = d.role;
   for (const NamedArray& a : given.arrays) {
     const bool parameter = std::any_of(roles.blocks.begin(), roles.blocks.end(),
                                        [&](const Block& b) { return b.parameter == a.name; });
@@ -90,6 +91,11 @@ Program::Program(const Case& given, const Roles& roles) : given_(given) {
     if (parameter) parameters_.push_back(a);
     if (batch) batch_.push_back(a);
   }
+}
+
+Role Program::role(const std::string& name) const {
+  const auto at = roles_.find(name);
+  return at == roles_.end() ? Role::unknown : at->second;
 }
 
 void Program::watch(const Arrays& before, const Arrays& after, std::vector<std::string>& changed) {

@@ -4,6 +4,7 @@
 // every array that was handed over is compared with what came back.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ class Program {
   bool has_loss() const { return static_cast<bool>(given_.loss); }
   const Arrays& parameters() const { return parameters_; }
   const Arrays& batch() const { return batch_; }
+  // Of an array of the batch.
+  Role role(const std::string& name) const;
 
   Arrays gradient(const Arrays& parameters, const Arrays& batch);
   double loss(const Arrays& parameters, const Arrays& batch);
@@ -36,6 +39,7 @@ class Program {
 
   const Case& given_;
   Arrays parameters_, batch_;
+  std::map<std::string, Role> roles_;
   std::vector<std::string> changed_parameters_, changed_batch_;
 };
 

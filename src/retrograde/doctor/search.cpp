@@ -62,7 +62,7 @@ Atom atom_of(const Mistake& m) {
   Atom a;
   a.key = m.name + m.where + m.sentence;
   a.name = m.name, a.where = m.where, a.sentence = m.sentence, a.fix = m.fix, a.yours = m.yours,
-  a.alias = m.alias, a.weight = m.weight;
+  a.alias = m.alias, a.weight = m.weight, a.patch = m.patch;
   return a;
 }
 
@@ -153,11 +153,12 @@ std::vector<Atom> name_scale(const Problem& problem, double r) {
 }
 
 Search::Search(const Engine& engine, const Words& words, std::vector<Target> targets,
-               Clock::time_point deadline)
+               Clock::time_point deadline, Start start)
     : engine_(engine),
       words_(words),
       targets_(std::move(targets)),
       deadline_(deadline),
+      start_(std::move(start)),
       by_layer_(engine.problem().layers.size()) {
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     const Piece& p = targets_[i].piece;
@@ -371,6 +372,8 @@ std::vector<Search::Partial> Search::settle_head() {
   auto attempt = [&](const std::vector<const Mistake*>& list, int depth) {
     Partial p;
     p.plan = right_plan(problem);
+    p.atoms = start_;
+    for (const Atom& a : start_) a.patch(p.plan);
     p.alternatives.resize(targets_.size());
     for (const Mistake* m : list) m->patch(p.plan), p.atoms.push_back(atom_of(*m));
     Evaluation e;

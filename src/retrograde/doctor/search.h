@@ -22,8 +22,9 @@ struct Atom {
   std::string key, name, where, sentence, fix, yours, alias;
   std::string also;  // a second mistake that the same factor holds
   double weight = 0;
-  std::vector<std::size_t> pieces;  // where a block mistake is seen
-  double scale = 0;                 // of a scale, decay or clip atom
+  std::function<void(Plan&)> patch;  // of a mistake of the sweep or the head
+  std::vector<std::size_t> pieces;   // where a block mistake is seen
+  double scale = 0;                  // of a scale, decay or clip atom
 };
 
 struct Choice {
@@ -62,10 +63,14 @@ struct SearchResult {
   int candidates = 0;
 };
 
+// Where a search begins: with the sweep's and the head's mistakes that are known already.
+using Start = std::vector<Atom>;
+
 class Search {
  public:
   using Clock = WorkClock;
-  Search(const Engine& engine, const Words& words, std::vector<Target> targets, Clock::time_point deadline);
+  Search(const Engine& engine, const Words& words, std::vector<Target> targets, Clock::time_point deadline,
+         Start start = {});
   // Singles of the sweep alone, or pairs too.
   SearchResult run(bool pairs);
   const Engine& engine() const { return engine_; }
@@ -101,6 +106,7 @@ class Search {
   const Words& words_;
   std::vector<Target> targets_;
   Clock::time_point deadline_;
+  Start start_;
   std::vector<std::vector<std::size_t>> by_layer_;
   std::vector<std::size_t> head_;
   std::vector<std::vector<BlockMistake>> block_mistakes_;  // per target, for the right reset form
