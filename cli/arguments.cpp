@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <fstream>
 #include <numeric>
 #include <optional>
@@ -133,6 +135,37 @@ Words with_configuration(Words arguments) {
   return arguments;
 }
 
+template <class T>
+bool is_all(const std::string& text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+// Refuses what is no value of the option's type: CLI11 reads -1 as the largest unsigned number.
+void require_numbers(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    const bool whole = option->get_type_name() == "UINT";
+    if (!whole && option->get_type_name() != "FLOAT") continue;
+    option->check([whole](const std::string& text) -> std::string {
+      if (whole ? is_all<std::uint64_t>(text) : is_all<double>(text)) return "";
+      return fmt::format("\"{}\" is not a {}", text, whole ? "whole number, 0 or more" : "number");
+    });
+  }
+}
+
+// What CLI11 has to say, as a sentence.
+std::string sentence_of(const CLI::ParseError& e, const CLI::App& app) {
+  const auto given = app.get_subcommands();
+  const std::string command = given.empty() ? "retrograde" : "retrograde " + given.front()->get_name();
+  std::string text = e.what();
+  if (dynamic_cast<const CLI::RequiredError*>(&e) != nullptr)
+    return fmt::format("{}; see {} --help", text, command);
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&e) != nullptr)
+    return fmt::format("{} wants a value; see {} --help", text.substr(0, text.find(':')), command);
+  return text;
+}
+
 }  // namespace
 
 void set_up(CLI::App& app) {
@@ -159,6 +192,7 @@ void parse(CLI::App& app, std::vector<std::string> arguments) {
   for (CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) {
     sub->allow_extras();
     sub->set_help_flag("-h,--help", "this text");
+    require_numbers(*sub);
   }
   app.allow_extras();
   arguments = with_configuration(std::move(arguments));
@@ -169,7 +203,7 @@ void parse(CLI::App& app, std::vector<std::string> arguments) {
     throw;
   } catch (const CLI::ParseError& e) {
     refuse_extras(app);  // a misspelt option is the likelier cause of a missing one
-    throw UsageError("{}", e.what());
+    throw UsageError("{}", sentence_of(e, app));
   }
   refuse_extras(app);
   if (app.get_subcommands().empty()) throw UsageError("a command is missing; see retrograde --help");

@@ -3,13 +3,11 @@
 #include <fmt/ranges.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "cli/command.h"
 #include "cli/terminal.h"
-#include "retrograde/base/error.h"
 #include "retrograde/data/file.h"
 
 namespace retrograde::cli {
@@ -41,13 +39,6 @@ std::string last_line(const std::string& path) {
   std::string line, last;
   while (std::getline(file, line)) last = line;
   return last;
-}
-
-std::filesystem::path folder_of(const DemoArguments& a) {
-  if (!a.out.empty()) return a.out;
-  std::string name = (std::filesystem::temp_directory_path() / "retrograde-demo-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw FileError("{} cannot be made", name);
-  return name;
 }
 
 Exit forecast(const std::filesystem::path& folder) {
@@ -86,7 +77,8 @@ Exit story(const std::filesystem::path& folder) {
 }
 
 Exit demo(const DemoArguments& a) {
-  const std::filesystem::path folder = folder_of(a);
+  const std::filesystem::path folder =
+      a.out.empty() ? temporary_folder("retrograde-demo") : std::filesystem::path(a.out);
   std::filesystem::create_directories(folder);
   Exit code = forecast(folder);
   if (code == Exit::fine) code = story(folder);

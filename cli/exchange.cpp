@@ -8,15 +8,10 @@
 #include <cstdlib>
 
 #include "retrograde/base/error.h"
+#include "retrograde/data/file.h"
 
 namespace retrograde::cli {
 namespace {
-
-std::filesystem::path make_folder() {
-  std::string name = (std::filesystem::temp_directory_path() / "retrograde-doctor-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw FileError("a temporary directory {} cannot be made", name);
-  return name;
-}
 
 std::string quoted(const std::filesystem::path& path) {
   std::string out = "'";
@@ -27,7 +22,9 @@ std::string quoted(const std::filesystem::path& path) {
 }  // namespace
 
 Exchange::Exchange(std::string command, std::function<void(int)> before)
-    : command_(std::move(command)), before_(std::move(before)), folder_(make_folder()) {}
+    : command_(std::move(command)),
+      before_(std::move(before)),
+      folder_(temporary_folder("retrograde-doctor")) {}
 
 Exchange::~Exchange() {
   std::error_code ignored;

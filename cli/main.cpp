@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <new>
+#include <stdexcept>
 #include <vector>
 
 #include "cli/arguments.h"
@@ -48,6 +49,8 @@ Exit run_program(std::vector<std::string> arguments) {
   } catch (const DataError& e) {
     return report(Exit::bad_data, e.what());
   } catch (const std::bad_alloc&) {
+    return report(Exit::failure, "there is not enough memory for this");
+  } catch (const std::length_error&) {  // a container larger than any
     return report(Exit::failure, "there is not enough memory for this");
   } catch (const std::exception& e) {
     return report(Exit::failure, e.what());

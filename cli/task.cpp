@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "retrograde/base/error.h"
+#include "retrograde/base/random.h"
 
 namespace retrograde::cli {
 namespace {
@@ -124,6 +125,19 @@ Task open_task(const DataArguments& a, const Json& preprocess, Targets targets) 
 }
 
 namespace detail {
+
+void divide(Task& task, const std::shared_ptr<const Dataset>& whole, const Opening& o) {
+  if (o.known) {
+    task.valid = whole;
+  } else if (o.fraction > 0) {
+    Random random = Random::named(o.seed, "split");
+    const Split split = split_sequences(whole, o.fraction, random);
+    task.train = split.train;
+    task.valid = split.valid;
+  } else {
+    task.train = whole;
+  }
+}
 
 std::shared_ptr<const ByteSource> open_source(const std::string& path) {
   if (path != "-") return open_file(path);

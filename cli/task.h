@@ -1,11 +1,12 @@
 // From a file and a few words to something that can be learned: sequences with targets, and all that a model
 // must carry with it so that other files are read the same way.
 //
-//   forecast     a series (CSV, NPY): after each step the target columns `horizon` steps ahead
-//   label        a label a sequence: "label<TAB>text" lines, or a CSV whose --group column names the
-//   sequences label-steps  a label a row of a CSV characters   a text: the next character notes        pieces
-//   of music: the next set of keys arrays       an NPZ with x and y: numbers or labels, for every step or for
-//   the sequence
+//   forecast     a series (CSV, NPY): after each step the target columns, `horizon` steps ahead
+//   label        a label a sequence: "label<TAB>text" lines, or a CSV whose --group column names sequences
+//   label-steps  a label a row of a CSV
+//   characters   a text: the next character
+//   notes        pieces of music: the next set of keys
+//   arrays       an NPZ with x and y: numbers or labels, for every step or for the sequence
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -71,6 +72,10 @@ Task open_labelled_lines(const Opening& opening);
 Task open_characters(const Opening& opening);
 Task open_notes(const Opening& opening);
 Task open_arrays(const Opening& opening);
+
+// What was read, whole sequences: all of it for a model that is there; for training, less the fraction that
+// is drawn for validation.
+void divide(Task& task, const std::shared_ptr<const Dataset>& whole, const Opening& opening);
 
 // A file, or standard input for "-".
 std::shared_ptr<const ByteSource> open_source(const std::string& path);

@@ -12,7 +12,6 @@
 #include "cli/task.h"
 #include "cli/terminal.h"
 #include "retrograde/base/error.h"
-#include "retrograde/base/random.h"
 #include "retrograde/data/npz.h"
 
 namespace retrograde::cli::detail {
@@ -181,16 +180,7 @@ Task open_arrays(const Opening& o) {
                             grouped(sequences->sequences()), grouped(sequences->steps()), layout.inputs,
                             tokens ? "symbols" : "features", layout.outputs,
                             layout.classes ? "labels" : "outputs", every ? "a step" : "a sequence")};
-  if (o.known) {
-    task.valid = sequences;
-  } else if (o.fraction > 0) {
-    Random random = Random::named(o.seed, "split");
-    const Split split = split_sequences(sequences, o.fraction, random);
-    task.train = split.train;
-    task.valid = split.valid;
-  } else {
-    task.train = sequences;
-  }
+  divide(task, sequences, o);
   return task;
 }
 

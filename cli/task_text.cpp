@@ -133,16 +133,7 @@ Task open_notes(const Opening& o) {
   if (whole->sequences() == 0) throw DataError("{}: there is no piece of at least 2 steps", o.arguments.path);
   task.about = {fmt::format("data   {}, {} pieces, {} steps of 88 keys", o.arguments.path, whole->sequences(),
                             grouped(whole->steps()))};
-  if (o.known) {
-    task.valid = whole;
-  } else if (o.fraction > 0) {
-    Random random = Random::named(o.seed, "split");
-    const Split split = split_sequences(whole, o.fraction, random);
-    task.train = split.train;
-    task.valid = split.valid;
-  } else {
-    task.train = whole;
-  }
+  divide(task, whole, o);
   return task;
 }
 

@@ -72,8 +72,10 @@ template <class T>
 void describe(const Plan& plan, const TrainArguments& a, const Network<T>& network, TrainView& view) {
   for (const std::string& line : plan.task.about) view.say(line);
   const auto part = [&](const Dataset& dataset) {
-    return fmt::format("{} in {}", counted(dataset.steps(), "step"),
-                       counted(dataset.sequences(), "sequence"));
+    const std::size_t leads = dataset.leads();
+    return fmt::format("{} in {}{}", counted(dataset.steps() - leads, "step"),
+                       counted(dataset.sequences(), "sequence"),
+                       leads ? fmt::format(" (after {} that warm the state up)", grouped(leads)) : "");
   };
   view.say(fmt::format("split  train {}{}", part(*plan.task.train),
                        plan.task.valid ? " · valid " + part(*plan.task.valid) : " · no validation"));
@@ -84,8 +86,13 @@ void describe(const Plan& plan, const TrainArguments& a, const Network<T>& netwo
 }
 
 // The folder of a new run: the one that was asked for, or the first of run, run-2, run-3, ... that is free.
-std::filesystem::path new_folder(const std::string& asked) {
-  if (!asked.empty()) return asked;
+std::filesystem::path new_folder(const TrainArguments& a) {
+  if (!a.out.empty() && !a.overwrite && RunFolder::holds_run(a.out))
+    throw UsageError(
+        "{0} holds a run already. Go on with it (--resume {0}), replace it (--overwrite), or choose "
+        "another --out",
+        a.out);
+  if (!a.out.empty()) return a.out;
   std::filesystem::path folder = "run";
   for (int i = 2; std::filesystem::exists(folder); ++i) folder = fmt::format("run-{}", i);
   return folder;
@@ -120,8 +127,9 @@ void conclude(const Plan& plan, const TrainArguments& a, const FitResult& result
   view.say("\n" + line);
   view.say(fmt::format("saved  {} ({} kB, self-test stored)", run.best().string(),
                        std::filesystem::file_size(run.best()) / 1000));
-  view.say(fmt::format("next   retrograde {} {} {}", plan.task.kind == "characters" ? "sample" : "predict",
-                       run.best().string(), plan.task.kind == "characters" ? "" : a.data.path));
+  view.say(plan.task.kind == "characters"
+               ? fmt::format("next   retrograde sample {}", run.best().string())
+               : fmt::format("next   retrograde predict {} {}", run.best().string(), a.data.path));
   json["saved"] = run.best().string();
   if (a.json) fmt::print("{}\n", json.dump());
 }
@@ -140,8 +148,8 @@ Exit run_training(const TrainArguments& a, Plan& plan, const Json& settings) {
   FitState state;
   const bool resumes =
       !a.resume.empty() && std::filesystem::exists(std::filesystem::path(a.resume) / "last.safetensors");
-  RunFolder run = !a.resume.empty() ? RunFolder::open(a.resume)
-                                    : RunFolder::create(new_folder(a.out), settings, a.overwrite);
+  RunFolder run =
+      !a.resume.empty() ? RunFolder::open(a.resume) : RunFolder::create(new_folder(a), settings, a.overwrite);
   if (resumes) {
     Model<T> model = load_model<T>(run.last());
     if (to_json(model.network.config()) != to_json(plan.config))

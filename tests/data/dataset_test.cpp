@@ -46,6 +46,9 @@ TEST(Split, TheTailOfEverySequenceIsForValidationAndWarmsUpOnWhatCameBefore) {
   EXPECT_EQ(split.train->length(2), 2u);
   EXPECT_EQ(split.valid->length(0), 27u);
   EXPECT_EQ(split.valid->length(1), 2u + 7u);
+  EXPECT_EQ(split.valid->lead(0), 7u);
+  EXPECT_EQ(split.valid->leads(), 14u);
+  EXPECT_EQ(split.train->leads(), 0u);
   const auto valid = read_piece(*split.valid, 0, 5, 4);
   EXPECT_EQ(valid.x[0], 73 + 5);
   EXPECT_THAT(valid.weights, ElementsAre(0, 0, 1, 1));

@@ -63,6 +63,14 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"too_short", "a\n1\n2\n", {"train", "DATA", "--target", "a", "--horizon", "5"}, 4, "horizon"},
         Mistake{"bad_cell", kSeries, {"train", "DATA", "--cell", "lstn"}, 2, "lstn"},
         Mistake{"bad_number", kSeries, {"train", "DATA", "--epochs", "ten"}, 2, "ten"},
+        Mistake{
+            "negative_number", kSeries, {"train", "DATA", "--hidden", "8,-3"}, 2, "\"-3\" is not a whole"},
+        Mistake{"missing_number", "", {"check", "--hidden"}, 2, "--hidden wants a value"},
+        Mistake{"too_many_units",
+                kSeries,
+                {"train", "DATA", "--target", "load", "--hidden", "9999999999999999"},
+                1,
+                "not enough memory"},
         Mistake{"bad_optimizer",
                 kSeries,
                 {"train", "DATA", "--optimizer", "adan"},
@@ -131,7 +139,7 @@ class WithModel : public testing::Test {
 };
 
 TEST_F(WithModel, ARunIsNotOverwrittenUnlessAsked) {
-  expect({"train", data_, "--target", "load", "--out", folder_ / "run"}, 2, "run");
+  expect({"train", data_, "--target", "load", "--out", folder_ / "run"}, 2, "replace it (--overwrite)");
 }
 
 TEST_F(WithModel, DataWithoutTheModelsColumnIsRefused) {

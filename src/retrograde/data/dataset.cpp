@@ -38,6 +38,12 @@ std::size_t Dataset::steps() const {
   return sum;
 }
 
+std::size_t Dataset::leads() const {
+  std::size_t sum = 0;
+  for (std::size_t s = 0; s < sequences(); ++s) sum += lead(s);
+  return sum;
+}
+
 void Sequences::add(Sequence sequence) {
   const std::size_t steps =
       layout_.tokens || layout_.inputs == 0 ? sequence.tokens.size() : sequence.x.size() / layout_.inputs;

@@ -32,7 +32,11 @@ class Dataset {
   // Steps first .. first+count-1 of a sequence. Safe from several threads.
   virtual void read(std::size_t sequence, std::size_t first, std::size_t count, StepPlaces into) const = 0;
 
+  // How many steps at a sequence's start only warm the state up: their targets have weight 0.
+  virtual std::size_t lead(std::size_t) const { return 0; }
+
   std::size_t steps() const;  // of all sequences
+  std::size_t leads() const;
 };
 
 // A sequence in memory: of x and tokens one, of values and classes one, as in StepPlaces.
@@ -61,7 +65,7 @@ class Sequences : public Dataset {
   std::vector<std::size_t> lengths_;
 };
 
-// A part of a sequence. Its first `lead` steps only warm the state up: their targets have weight 0.
+// A part of a sequence.
 struct Part {
   std::size_t sequence = 0, first = 0, count = 0;
   std::size_t lead = 0;
@@ -76,6 +80,7 @@ class Parts : public Dataset {
   const Layout& layout() const override { return whole_->layout(); }
   std::size_t sequences() const override { return parts_.size(); }
   std::size_t length(std::size_t sequence) const override { return parts_.at(sequence).count; }
+  std::size_t lead(std::size_t sequence) const override { return parts_.at(sequence).lead; }
   void read(std::size_t sequence, std::size_t first, std::size_t count, StepPlaces into) const override;
 
  private:

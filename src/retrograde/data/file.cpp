@@ -137,6 +137,12 @@ void replace_file(const std::filesystem::path& path, std::string_view bytes) {
   flush_folder(path.has_parent_path() ? path.parent_path() : std::filesystem::path("."));
 }
 
+std::filesystem::path temporary_folder(std::string_view name) {
+  std::string path = (std::filesystem::temp_directory_path() / fmt::format("{}-XXXXXX", name)).string();
+  if (::mkdtemp(path.data()) == nullptr) throw FileError("{}: cannot be made: {}", path, reason(errno));
+  return path;
+}
+
 void append_file(const std::filesystem::path& path, std::string_view bytes) {
   const std::string name = path.string();
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));

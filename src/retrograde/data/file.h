@@ -32,6 +32,9 @@ std::unique_ptr<ByteSource> open_memory(std::string name, std::span<const std::b
 // renamed. FileError names the path and the system's reason.
 void replace_file(const std::filesystem::path& path, std::string_view bytes);
 
+// A new folder among the system's temporary ones, its name beginning with `name`.
+std::filesystem::path temporary_folder(std::string_view name);
+
 // Adds to the end of a file, which need not be there, and flushes it to disk.
 void append_file(const std::filesystem::path& path, std::string_view bytes);
 

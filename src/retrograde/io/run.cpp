@@ -33,6 +33,10 @@ void remove_unfinished(const std::filesystem::path& folder) {
 
 }  // namespace
 
+bool RunFolder::holds_run(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / kConfig);
+}
+
 RunFolder RunFolder::create(const std::filesystem::path& folder, const Json& config, bool overwrite) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -40,7 +44,7 @@ RunFolder RunFolder::create(const std::filesystem::path& folder, const Json& con
     throw FileError("{}: the folder cannot be made: {}", folder.string(), error.message());
   }
   RunFolder run(folder, config);
-  if (std::filesystem::exists(folder / kConfig) && !overwrite) {
+  if (holds_run(folder) && !overwrite) {
     throw UsageError("{}: holds a run already; resume it, overwrite it, or choose another folder",
                      folder.string());
   }
@@ -53,7 +57,7 @@ RunFolder RunFolder::create(const std::filesystem::path& folder, const Json& con
 }
 
 RunFolder RunFolder::open(const std::filesystem::path& folder) {
-  if (!std::filesystem::exists(folder / kConfig)) {
+  if (!holds_run(folder)) {
     throw FileError("{}: holds no run ({} is missing)", folder.string(), kConfig);
   }
   remove_unfinished(folder);

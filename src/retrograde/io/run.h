@@ -1,9 +1,7 @@
 // The folder of a training run:
 //
 //   config.json        what was asked for
-//   metrics.jsonl      one JSON object an epoch: {"epoch": 1, "train": 0.41, "valid": 0.36, ...}, losses and
-//   whatever
-//                      else was measured
+//   metrics.jsonl      one JSON object an epoch: {"epoch": 1, "train": 0.41, "valid": 0.36, ...}
 //   best.safetensors   the model of the best epoch
 //   last.safetensors   the last one, with what it takes to go on (io/checkpoint.h)
 //   report.html        the losses as a picture and the epochs as a table, in one file that needs no other
@@ -20,6 +18,7 @@ namespace retrograde {
 
 class RunFolder {
  public:
+  static bool holds_run(const std::filesystem::path& folder);
   // Begins a run. UsageError when the folder holds one already, unless it is to be overwritten.
   static RunFolder create(const std::filesystem::path& folder, const Json& config, bool overwrite);
   // A run that is there; FileError when it is none or damaged.
