@@ -33,8 +33,9 @@ Exit report(Exit code, std::string_view message) {
 Exit run_program(std::vector<std::string> arguments) {
   CLI::App app(kAbout, "retrograde");
   set_up(app);
-  const std::vector<Command> commands{add_train(app),   add_eval(app), add_predict(app), add_sample(app),
-                                      add_inspect(app), add_demo(app), add_check(app),   add_doctor(app)};
+  const std::vector<Command> commands{add_train(app),  add_eval(app),    add_predict(app),
+                                      add_sample(app), add_inspect(app), add_demo(app),
+                                      add_check(app),  add_doctor(app),  add_bench(app)};
   try {
     parse(app, std::move(arguments));
     for (const Command& command : commands)
