@@ -46,9 +46,10 @@ DataArguments with_known_csv(DataArguments a, const Json& known) {
   return a;
 }
 
-std::vector<std::size_t> places(const Table& table, const std::vector<std::string>& columns) {
+std::vector<std::size_t> places(const Table& table, const std::vector<std::string>& columns,
+                                const std::string& path) {
   std::vector<std::size_t> result;
-  for (const std::string& column : columns) result.push_back(table.find(column));
+  for (const std::string& column : columns) result.push_back(find_column(table.columns(), column, path));
   return result;
 }
 
@@ -162,7 +163,7 @@ Task open_forecast(const Opening& o) {
 
   const std::size_t horizon = o.known ? known_item(*o.known, "horizon").get<std::size_t>() : a.horizon;
   const std::size_t period = o.known ? known_item(*o.known, "period").get<std::size_t>() : a.period;
-  const std::vector<std::size_t> input_places = places(*table, inputs);
+  const std::vector<std::size_t> input_places = places(*table, inputs, a.path);
   const Layout layout{.inputs = inputs.size(), .outputs = targets.size()};
   Task task{.kind = "forecast", .layout = layout, .long_sequences = true, .outputs = targets};
   Scaler scaler;  // of the table's columns
@@ -184,7 +185,7 @@ Task open_forecast(const Opening& o) {
     task.target_scale = target_scaler.scale;
     task.preprocess = *o.known;
   } else {
-    const std::vector<std::size_t> of_targets = places(*table, targets);
+    const std::vector<std::size_t> of_targets = places(*table, targets, a.path);
     scaler = fit_scaler(scaling_named(a.scale), *table, csv.series, o.fraction, horizon);
     const Scaler target_scaler = scaler.select(of_targets);
     task.target_offset = target_scaler.offset;
@@ -200,10 +201,11 @@ Task open_forecast(const Opening& o) {
     task.valid = std::make_shared<AllRows>(table, csv.series, input_places, scaler, layout);
     return task;
   }
-  const auto whole = std::make_shared<Forecast>(
-      table, csv.series,
-      ForecastOptions{
-          .inputs = input_places, .targets = places(*table, targets), .horizon = horizon, .scaler = scaler});
+  const auto whole = std::make_shared<Forecast>(table, csv.series,
+                                                ForecastOptions{.inputs = input_places,
+                                                                .targets = places(*table, targets, a.path),
+                                                                .horizon = horizon,
+                                                                .scaler = scaler});
   if (o.known) {
     task.valid = whole;
   } else if (o.fraction > 0) {

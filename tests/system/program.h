@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,6 +51,7 @@ struct Outcome {
   int exit;  // 128 + signal if a signal ended it
   std::string out;
   std::string err;
+  std::size_t peak_bytes;  // of memory
 };
 
 // A run of the program in progress. Standard input comes from the file `input`, "/dev/null" unless told.
@@ -75,10 +77,11 @@ class Running {
 
   Outcome wait() {
     int status = 0;
-    waitpid(pid_, &status, 0);
+    rusage usage{};
+    wait4(pid_, &status, 0, &usage);
     pid_ = -1;
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read(folder_ / "out"),
-            read(folder_ / "err")};
+            read(folder_ / "err"), static_cast<std::size_t>(usage.ru_maxrss) * 1024};
   }
 
  private:

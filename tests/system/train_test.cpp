@@ -39,6 +39,12 @@ std::string wave_csv(std::size_t rows) {
   return text;
 }
 
+std::vector<double> sines(std::size_t count) {
+  std::vector<double> values(count);
+  for (std::size_t i = 0; i < count; ++i) values[i] = std::sin(0.01 * static_cast<double>(i));
+  return values;
+}
+
 class Train : public testing::Test {
  protected:
   Outcome train(std::vector<std::string> words) {
@@ -90,6 +96,22 @@ TEST_F(Train, PrintsTheCheckAndOneLineAnEpochAndNothingOnStdout) {
        {"/config.json", "/metrics.jsonl", "/best.safetensors", "/last.safetensors", "/report.html"})
     EXPECT_NE(read(run_ + file), "") << file;
   EXPECT_EQ(lines_of(read(run_ + "/metrics.jsonl")).size(), 3u);
+}
+
+// What is read in pieces never stands in memory: a series may be larger than it.
+TEST_F(Train, ALongSeriesIsReadFromDiskInPieces) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "a sanitizer's own memory would be counted";
+#endif
+  const std::string data = folder_ / "long.npy";
+  write_npy(data, {.shape = {4'000'000}, .values = sines(4'000'000), .dtype = Dtype::float32});
+  const std::size_t size = std::filesystem::file_size(data);
+  const Outcome trained = train({data, "--target", "1", "--cell", "elman", "--hidden", "2", "--epochs", "1"});
+  ASSERT_EQ(trained.exit, 0) << trained.err;
+  EXPECT_LT(trained.peak_bytes, size);
+  const Outcome predicted = retrograde({"predict", best(), data, "--out", folder_ / "forecast.csv"});
+  ASSERT_EQ(predicted.exit, 0) << predicted.err;
+  EXPECT_LT(predicted.peak_bytes, size);
 }
 
 TEST_F(Train, TheSameSeedGivesTheSameBits) {

@@ -86,8 +86,6 @@ void Table::check_rows(std::size_t first, std::size_t count, std::size_t places)
   }
 }
 
-std::size_t Table::find(std::string_view column) const { return find_column(columns(), column, "the table"); }
-
 std::unique_ptr<Table> make_table(std::vector<std::string> columns, std::vector<double> values) {
   return std::make_unique<MemoryTable>(std::move(columns), std::move(values));
 }

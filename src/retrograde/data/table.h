@@ -24,9 +24,6 @@ class Table {
   virtual void read(std::size_t first, std::size_t count, std::span<double> into) const = 0;
 
   std::size_t width() const { return columns().size(); }
-  // The place of a column given by name or, where no name is that, by number from 1. UsageError lists the
-  // columns.
-  std::size_t find(std::string_view column) const;
 
  protected:
   void check_rows(std::size_t first, std::size_t count, std::size_t places) const;
@@ -38,7 +35,8 @@ struct SeriesRows {
   std::size_t first = 0, count = 0;
 };
 
-// The place in `names`, as Table::find; `what` begins the error's sentence: the file's name.
+// The place of a column given by name or, where no name is that, by number from 1. UsageError lists the
+// columns; `what` begins its sentence: the file's name.
 std::size_t find_column(const std::vector<std::string>& names, std::string_view column,
                         std::string_view what);
 
