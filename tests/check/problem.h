@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "retrograde/check/drawn_problem.h"
 
@@ -31,6 +32,21 @@ struct Problem {
   }
   std::size_t steps() const { return view().input.steps; }
 };
+
+// Every cell, two layers, in one direction and in both, with dropout.
+inline std::vector<Problem> two_layer_problems() {
+  std::vector<Problem> result;
+  for (const Cell& cell : std::vector<Cell>{Elman{}, Gru{}, Gru{.reset_after = false}, Lstm{}})
+    for (const bool bidirectional : {false, true}) {
+      Config config{
+          .cell = cell, .inputs = 3, .hidden = {5, 2}, .outputs = 2, .bidirectional = bidirectional};
+      config.dropout = config.recurrent_dropout = 0.3;
+      Problem problem(config);
+      problem.draw(7);
+      result.push_back(std::move(problem));
+    }
+  return result;
+}
 
 // Any cell, activation, loss, reduction, head, direction, layers, lengths, truncation, dropout, start.
 inline Problem random_problem(std::uint64_t seed) {

@@ -8,20 +8,7 @@ namespace retrograde {
 namespace {
 
 using testing::Problem;
-
-std::vector<Problem> problems() {
-  std::vector<Problem> result;
-  for (const Cell& cell : std::vector<Cell>{Elman{}, Gru{}, Gru{.reset_after = false}, Lstm{}})
-    for (const bool bidirectional : {false, true}) {
-      Config config{
-          .cell = cell, .inputs = 3, .hidden = {5, 2}, .outputs = 2, .bidirectional = bidirectional};
-      config.dropout = config.recurrent_dropout = 0.3;
-      Problem problem(config);
-      problem.draw(7);
-      result.push_back(std::move(problem));
-    }
-  return result;
-}
+using testing::two_layer_problems;
 
 std::complex<double> at_point(const ComplexFunction& f, const std::vector<double>& theta) {
   const std::vector<std::complex<double>> point(theta.begin(), theta.end());
@@ -29,7 +16,7 @@ std::complex<double> at_point(const ComplexFunction& f, const std::vector<double
 }
 
 TEST(Surrogate, HasTheValueOfTheLossWhateverIsFrozen) {
-  for (const auto& problem : problems()) {
+  for (const auto& problem : two_layer_problems()) {
     const auto theta = point_of(problem.network, problem.view());
     const double loss = at_point(loss_function(problem.network, problem.view()), theta).real();
     for (const auto& bptt : {full(), chunk(1), chunk(2), window(0), window(2), window(9)}) {
@@ -41,7 +28,7 @@ TEST(Surrogate, HasTheValueOfTheLossWhateverIsFrozen) {
 }
 
 TEST(Surrogate, OfTheWholeSequenceIsASecondWitnessOfTheFullGradient) {
-  for (const auto& problem : problems()) {
+  for (const auto& problem : two_layer_problems()) {
     const auto claimed = own_gradient(problem.network, problem.view());
     const auto report = check_gradient(Objective{{}, surrogate_function(problem.network, problem.view())},
                                        point_of(problem.network, problem.view()), claimed,
@@ -51,7 +38,7 @@ TEST(Surrogate, OfTheWholeSequenceIsASecondWitnessOfTheFullGradient) {
 }
 
 TEST(Surrogate, TellsATruncatedGradientFromTheFullOneAndFromItsNeighbours) {
-  const auto all = problems();
+  const auto all = two_layer_problems();
   for (const auto* one : {&all[1], &all[6]}) {  // an Elman net both ways, an LSTM
     const auto& problem = *one;
     const CheckOptions options{.blocks = blocks_of(problem.network, problem.view()), .mode = CheckMode::full};
@@ -73,7 +60,7 @@ TEST(Surrogate, TellsATruncatedGradientFromTheFullOneAndFromItsNeighbours) {
 }
 
 TEST(Untied, WhatTheStepsAddIsTheGradient) {
-  for (const auto& problem : problems())
+  for (const auto& problem : two_layer_problems())
     for (const auto& bptt : {full(), window(1), chunk(2)}) {
       const auto view = problem.view(bptt);
       const std::size_t size = problem.network.size(), steps = problem.steps();

@@ -9,20 +9,7 @@ namespace retrograde {
 namespace {
 
 using testing::Problem;
-
-std::vector<Problem> problems() {
-  std::vector<Problem> result;
-  for (const Cell& cell : std::vector<Cell>{Elman{}, Gru{}, Gru{.reset_after = false}, Lstm{}})
-    for (const bool bidirectional : {false, true}) {
-      Config config{
-          .cell = cell, .inputs = 3, .hidden = {5, 2}, .outputs = 2, .bidirectional = bidirectional};
-      config.dropout = config.recurrent_dropout = 0.3;
-      Problem problem(config);
-      problem.draw(7);
-      result.push_back(std::move(problem));
-    }
-  return result;
-}
+using testing::two_layer_problems;
 
 // Every derivative of f by complex step.
 std::vector<double> gradient_of(const ComplexFunction& f, const std::vector<double>& theta) {
@@ -34,7 +21,7 @@ std::vector<double> gradient_of(const ComplexFunction& f, const std::vector<doub
 }
 
 TEST(Bias, IsThatOfTheSurrogatesExactGradients) {
-  for (const auto& problem : problems()) {
+  for (const auto& problem : two_layer_problems()) {
     const auto report = truncation_bias(problem.network, problem.view(), {window(1), chunk(2)});
     const auto theta = point_of(problem.network, problem.view());
     const auto full_gradient = gradient_of(loss_function(problem.network, problem.view()), theta);
@@ -60,7 +47,7 @@ TEST(Bias, IsThatOfTheSurrogatesExactGradients) {
 }
 
 TEST(Bias, EndsWithTheSequenceAndNeverTouchesTheHead) {
-  for (const auto& problem : problems()) {
+  for (const auto& problem : two_layer_problems()) {
     const auto report = truncation_bias(problem.network, problem.view(), windows_up_to(problem.steps()));
     EXPECT_LE(report.at.back().whole.relative_norm, 1e-13);
     EXPECT_GT(report.at.front().whole.relative_norm, 1e-3);
@@ -71,7 +58,7 @@ TEST(Bias, EndsWithTheSequenceAndNeverTouchesTheHead) {
 }
 
 TEST(Bias, TheSmallestReachIsWithinTheBoundAndTheOneBeforeIsNot) {
-  const auto all = problems();
+  const auto all = two_layer_problems();
   const auto& problem = all[0];
   std::vector<Bptt> every;
   for (std::size_t reach = 0; reach < problem.steps(); ++reach) every.push_back(window(reach));
@@ -87,7 +74,7 @@ TEST(Bias, TheSmallestReachIsWithinTheBoundAndTheOneBeforeIsNot) {
 }
 
 TEST(Bias, TheReportNamesWhatItMeasured) {
-  const auto all = problems();
+  const auto all = two_layer_problems();
   const auto& problem = all[0];
   const auto report = truncation_bias(problem.network, problem.view(), {window(1), chunk(2)});
   EXPECT_THAT(report.text(), ::testing::HasSubstr("window:1"));
