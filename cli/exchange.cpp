@@ -31,13 +31,14 @@ Exchange::~Exchange() {
   std::filesystem::remove_all(folder_, ignored);
 }
 
-Npz Exchange::ask(const Npz& request) {
+Npz Exchange::ask(const Npz& request, bool quiet) {
   const auto question = folder_ / "request.npz", reply = folder_ / "reply.npz";
   write_npz(question, request);
   std::filesystem::remove(reply);
   before_(++starts_);
-  const int status =
-      std::system(fmt::format("{} {} {} 1>&2", command_, quoted(question), quoted(reply)).c_str());
+  const int status = std::system(fmt::format("{} {} {} {}", command_, quoted(question), quoted(reply),
+                                             quiet ? ">/dev/null 2>&1" : "1>&2")
+                                     .c_str());
   if (status == -1) throw FileError("\"{}\" cannot be started", command_);
   const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status) - 128;
   if (signal == SIGINT || signal == SIGTERM) throw Interrupted{};

@@ -23,8 +23,8 @@ class Exchange {
   ~Exchange();
 
   // Throws FileError if the program fails or leaves no reply that can be read, DataError if the reply holds
-  // what read_npz refuses, Interrupted.
-  Npz ask(const Npz& request);
+  // what read_npz refuses, Interrupted. `quiet`: what it prints is not shown, since it may refuse.
+  Npz ask(const Npz& request, bool quiet = false);
   int starts() const { return starts_; }
 
  private:

@@ -210,11 +210,12 @@ class Doctor:
         named, general = _sorted_hints(hints or {}, {n: n for n in problem.arrays} | renamed | {"outputs": "outputs"})
 
         def call_loss(params: Arrays, data: Arrays) -> Any:
-            return loss.called(params, data, renamed) if loss else None
+            value = loss.called(params, data, renamed) if loss else None
+            return float("nan") if value is None else value
 
         def call_gradient(params: Arrays, data: Arrays) -> Any:
-            answer = gradient.called(params, data, renamed) if gradient else {}
-            return [_crossing(given[name], array) for name, array in answer.items()]
+            answer = gradient.called(params, data, renamed) if gradient else None
+            return [_crossing(given[name], array) for name, array in (answer or {}).items()]
 
         if gradient:
             gradient.settled(claims)
@@ -383,7 +384,7 @@ class _Watched:
             result, after, data_after = kept
         else:
             after, data_after = ({n: a.copy() for n, a in arrays.items()} for arrays in (before, data))
-            result = self._function(after, data_after)
+            result = self._asked(after, data_after)
         for name, array in after.items():
             if name in params and not _same(array, before[name]):
                 params[name][...] = array
@@ -391,6 +392,16 @@ class _Watched:
             if renamed[name] in batch and not _same(array, data[name]):
                 batch[renamed[name]][...] = array
         return result
+
+    def _asked(self, params: Arrays, batch: Arrays) -> Any:
+        """None where the function refuses a point of other shapes than the given one (a shorter sequence)."""
+        own = all(a.shape == self._problem.batch_arrays[n].shape for n, a in batch.items())
+        if own:
+            return self._function(params, batch)
+        try:
+            return self._function(params, batch)
+        except Exception:
+            return None
 
     def _typed(self, params: Arrays, batch: Arrays, renamed: Mapping[str, str]) -> tuple[Arrays, Arrays]:
         """In the types that the user gave; what the library does not vary is as it was."""

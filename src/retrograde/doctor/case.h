@@ -31,6 +31,8 @@ struct Hints {
 };
 
 // Called with the named parameters and the named batch, which a wrong program may change: the doctor looks.
+// Shorter sequences are tried too; a function that does not take them throws (a std::runtime_error or
+// logic_error) and is asked no further ones.
 using LossCall = std::function<double(Arrays& parameters, Arrays& batch)>;
 // Gradients named like the parameters (a prefix or suffix such as "d" or "_grad" is understood).
 using GradientCall = std::function<Arrays(Arrays& parameters, Arrays& batch)>;

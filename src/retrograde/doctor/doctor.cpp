@@ -8,93 +8,14 @@
 #include <memory>
 
 #include "retrograde/base/error.h"
-#include "retrograde/doctor/findings.h"
-#include "retrograde/doctor/probes.h"
-#include "retrograde/doctor/program.h"
+#include "retrograde/doctor/explain.h"
+#include "retrograde/doctor/numeric.h"
 
 namespace retrograde::doctor {
 
 namespace {
 
 using Clock = WorkClock;
-
-// One reading of the case under examination.
-struct Examination {
-  const Hypothesis* h = nullptr;
-  std::unique_ptr<Judge> judge;
-  std::vector<BlockRow> rows;
-  bool differs = false, unsure = false;
-};
-
-Examination examine(const Hypothesis& h, Precision precision) {
-  Examination e;
-  e.h = &h;
-  e.judge = std::make_unique<Judge>(h);
-  e.rows = e.judge->rows(precision);
-  for (const BlockRow& r : e.rows)
-    e.differs |= r.verdict == Verdict::differs, e.unsure |= r.verdict == Verdict::cannot_tell;
-  return e;
-}
-
-// A forward that the gradient may belong to although it is not the one that was run.
-struct Variant {
-  const char *name, *sentence, *fix;
-  Problem problem;
-};
-
-std::vector<Variant> variants(const Problem& p) {
-  std::vector<Variant> out;
-  auto add = [&](const char* name, const char* sentence, const char* fix, auto&& change) {
-    Variant v{name, sentence, fix, p};
-    change(v.problem);
-    out.push_back(std::move(v));
-  };
-  const auto nonzero = [](const Real& v) {
-    return std::any_of(v.begin(), v.end(), [](double x) { return x != 0; });
-  };
-  bool h0 = false, c0 = false;
-  for (const Layer& l : p.layers) h0 |= nonzero(l.h0), c0 |= nonzero(l.c0);
-  const auto zero_h = [](Problem& q) {
-    for (Layer& l : q.layers) std::fill(l.h0.begin(), l.h0.end(), 0.0);
-  };
-  const auto zero_c = [](Problem& q) {
-    for (Layer& l : q.layers) std::fill(l.c0.begin(), l.c0.end(), 0.0);
-  };
-  if (h0)
-    add("initial-state-ignored", "the gradient is that of a network which starts from zero instead of h0",
-        "start the backward's forward from h0 too", zero_h);
-  if (c0)
-    add("initial-state-ignored",
-        "the gradient is that of a network whose cell starts from zero instead of c0", "start from c0 too",
-        zero_c);
-  if (h0 && c0)
-    add("initial-state-ignored",
-        "the gradient is that of a network which starts from zero instead of h0 and c0",
-        "start from h0 and c0 too", [&](Problem& q) { zero_h(q), zero_c(q); });
-  if (p.net.cell == Cell::lstm)
-    for (double shift : {1.0, -1.0})
-      add("forget-bias",
-          shift > 0 ? "the gradient is that of a forget gate with 1 added to its bias, which the forward "
-                      "does not add"
-                    : "the gradient lacks the 1 that the forward adds to the forget gate's bias",
-          "use the forward's own gates in the backward", [shift](Problem& q) {
-            for (Layer& l : q.layers) {
-              if (l.b.empty()) l.b.assign(static_cast<std::size_t>(4 * l.hidden), 0);
-              for (int k = 0; k < l.hidden; ++k) l.b[static_cast<std::size_t>(l.hidden + k)] += shift;
-            }
-          });
-  if (p.net.cell == Cell::gru) {
-    add("reset-gate-before-or-after", "the gradient is that of the other form of the reset gate",
-        "differentiate the forward that is run", [](Problem& q) { q.net.reset_after = !q.net.reset_after; });
-    add("update-gate-complemented", "the gradient is that of a cell with z and 1 - z exchanged",
-        "differentiate the forward that is run",
-        [](Problem& q) { q.net.update_keeps = !q.net.update_keeps; });
-  }
-  if (p.ragged())
-    add("padding-leaks", "the gradient is that of sequences without padding: the lengths are ignored",
-        "stop each row at its own length", [](Problem& q) { q.end.assign(q.end.size(), q.T); });
-  return out;
-}
 
 class Diagnosis {
  public:
@@ -113,16 +34,13 @@ class Diagnosis {
     precision_ = roles.single ? Precision::single : Precision::double_;
     if (!only_numbers(roles)) return finish();
     if (nothing_to_test(roles)) return finish();
+    if (conduct("not-repeatable")) return finish();
+    tell("recognising the network");
     const auto hypotheses = identify(roles, given_.hints, after(0.45));
-    if (hypotheses.empty()) {
-      report_.notes.push_back(
-          "no Elman, LSTM or GRU network of one or two layers fits the arrays' shapes; hints (the cell, the "
-          "arrays' roles) may help");
-      return finish();
-    }
-    const bool random = std::any_of(conduct_.begin(), conduct_.end(),
-                                    [](const Finding& f) { return f.name == "not-repeatable"; });
-    if (!random) consider(hypotheses);
+    if (hypotheses.empty())
+      unrecognised(roles);
+    else
+      consider(hypotheses, roles);
     return finish();
   }
 
@@ -215,54 +133,73 @@ class Diagnosis {
     return false;
   }
 
+  bool conduct(std::string_view name) const {
+    return std::any_of(conduct_.begin(), conduct_.end(), [&](const Finding& f) { return f.name == name; });
+  }
+  // The author's own loss can be asked, and answers the same every time.
+  bool can_ask_loss() const {
+    return program_ && program_->has_loss() && !conduct("keeps-state") && !conduct("not-repeatable");
+  }
+  const std::function<bool(const std::string&)>& progress() const { return options_.progress; }
+
+  // The loss itself speaks for this reading, to more digits than an accident would. (A penalty that is read
+  // off the loss makes any loss fit.)
+  static bool certain(const Hypothesis& h) {
+    return h.sensitive && h.loss_gap >= 0 && h.loss_gap < 1e-11 &&
+           (h.problem.net.decay == 0 || h.agreement > 0);
+  }
+
   // Readings that the evidence does not tell apart are all examined.
-  void consider(const std::vector<Hypothesis>& hypotheses) {
+  void consider(const std::vector<Hypothesis>& hypotheses, const Roles& roles) {
     const auto rank = [](const Hypothesis& h) {
       return (h.loss_gap >= 0 ? 2 : 0) + (h.outputs_gap >= 0 ? 1 : 0) + (h.confirmed() ? 4 : 0);
     };
     std::vector<Examination> open;
+    std::optional<NumericJudgement> heard;
+    if (can_ask_loss() && !certain(hypotheses.front()))
+      heard = judge_by_loss(*program_, roles.blocks, precision_, false, progress());
     for (const Hypothesis& h : hypotheses) {
       if (rank(h) != rank(hypotheses[0]) || (!open.empty() && Clock::now() > after(0.6))) break;
       Examination e = examine(h, precision_);
+      if (heard && refutes(*heard, e)) continue;
       if (!e.differs) return agree(e);
       if (open.size() < 40 && !(h.agreement + 0.2 < hypotheses[0].agreement)) open.push_back(std::move(e));
     }
-    const bool settled = search(open, false) || search_from_short_points(open.front()) ||
-                         try_variants(open.front()) || search(open, true);
-    if (settled) return;
+    if (open.empty()) return unrecognised(roles);
+    Explainer explainer(conduct_.empty() ? program_.get() : nullptr, precision_, options_.seconds,
+                        [this](const std::string& what) { tell(what); });
+    if (auto report = explainer.run(open)) {
+      report_ = *std::move(report);
+      return;
+    }
     // A claim that was computed in single precision somewhere is no mistake.
     for (const Examination& e : open) {
       const auto loose = e.judge->rows(Precision::single);
       if (std::any_of(loose.begin(), loose.end(),
                       [](const BlockRow& b) { return b.verdict == Verdict::differs; }))
         continue;
-      describe_network(e);
+      describe_network(e, report_);
       report_.verdict = Verdict::agrees;
       report_.blocks = loose;
       report_.notes.push_back("it agrees to single precision: some of it was computed in float32");
       return;
     }
-    unnamed(open.front());
+    unnamed(open.front(), explainer.candidates());
   }
 
-  // Whether something other than the gradient speaks for this reading of the arrays.
-  static bool confirmed(const Hypothesis& h) { return h.confirmed(); }
-
-  void describe_network(const Examination& e) {
-    const Hypothesis& h = *e.h;
-    const Problem& p = h.problem;
-    report_.network = describe(h);
-    report_.found_by = h.loss_gap >= 0      ? fmt::format("found from the loss {:.6g}, reproduced to {:.0e}",
-                                                          h.given_loss, std::max(h.loss_gap, 1e-16))
-                       : h.outputs_gap >= 0 ? fmt::format("found from the outputs, reproduced to {:.0e}",
-                                                          std::max(h.outputs_gap, 1e-16))
-                                            : "found from the shapes and the gradient itself";
-    report_.sizes = fmt::format("B {} · T {} · I {} · H {} · O {}", p.B, p.T, p.I, p.H(), p.O);
-    report_.blocks = e.rows;
+  // Whether the author's own loss calls a block right that this reading calls wrong, or the reverse.
+  static bool refutes(const NumericJudgement& heard, const Examination& e) {
+    if (heard.verdict == Verdict::agrees && e.differs) return true;
+    for (const BlockRow& ours : e.rows)
+      for (const BlockRow& theirs : heard.rows)
+        if (ours.parameter == theirs.parameter && ours.verdict != theirs.verdict &&
+            ours.verdict != Verdict::cannot_tell && theirs.verdict != Verdict::cannot_tell)
+          return true;
+    return !e.differs && heard.verdict == Verdict::differs;
   }
 
   void agree(const Examination& e) {
-    describe_network(e);
+    describe_network(e, report_);
     report_.verdict = e.unsure ? Verdict::cannot_tell : Verdict::agrees;
     if (e.unsure)
       report_.notes.push_back(
@@ -273,154 +210,51 @@ class Diagnosis {
                                std::min(after(1), Clock::now() + std::chrono::milliseconds(500)));
   }
 
-  // Whether some reading has an explanation; the one with the fewest mistakes is reported.
-  bool search(const std::vector<Examination>& open, bool pairs) {
-    double best = 1e9;
-    for (const Examination& e : open) {
-      if (Clock::now() > after(pairs ? 1 : 0.7)) break;
-      const Engine engine(e.h->problem);
-      const std::vector<Target> targets = e.judge->search_targets(precision_);
-      Search s(engine, e.h->words, targets, after(pairs ? 1 : 0.7));
-      const SearchResult found = s.run(pairs);
-      candidates_ += found.candidates;
-      if (found.best.empty()) continue;
-      const double cost = found.best.front().cost() + e.h->doubt * 0.01;
-      if (!(cost < best) || !believable(found.best.front(), targets, e.h->confirmed())) continue;
-      best = cost;
-      describe_network(e);
-      say(*e.h, targets, s, found);
-      if (best < 1.5) break;
-    }
-    if (best < (pairs ? 1e9 : 3.2)) return true;
-    if (best < 1e9) fallback_ = report_;
-    return false;
-  }
-
-  // Mistakes that hide each other in the whole sequence are looked for where few steps matter.
-  bool search_from_short_points(const Examination& e) {
-    if (!program_ || !conduct_.empty() || !confirmed(*e.h)) return false;
-    tell("asking at short sequences");
-    std::vector<Start> starts = climb(*program_, *e.h, precision_, after(0.8));
-    // What else would do as well as one of them?
-    if (!starts.empty())
-      for (std::size_t i = 0; i < starts.front().size(); ++i) {
-        starts.push_back(starts.front());
-        starts.back().erase(starts.back().begin() + static_cast<long>(i));
-      }
-    const Engine engine(e.h->problem);
-    const std::vector<Target> targets = e.judge->search_targets(precision_);
-    for (const bool pairs : {false, true}) {
-      SearchResult all;
-      for (const Start& start : starts) {
-        Search s(engine, e.h->words, targets, after(0.9), start);
-        SearchResult found = s.run(pairs);
-        candidates_ += found.candidates;
-        if (found.best.empty() || !believable(found.best.front(), targets, true)) continue;
-        if (all.best.empty() || found.best.front().cost() < all.best.front().cost()) std::swap(all, found);
-        for (Explanation& other : found.best)
-          if (other.atoms.size() == all.best.front().atoms.size()) all.best.push_back(std::move(other));
-      }
-      if (all.best.empty()) continue;
-      describe_network(e);
-      say(*e.h, targets, Search(engine, e.h->words, targets, after(1)), all);
-      return true;
-    }
-    return false;
-  }
-
-  // A free factor on one or two numbers explains anything.
-  static bool believable(const Explanation& e, const std::vector<Target>& targets, bool confirmed) {
-    for (const Atom& a : e.atoms) {
-      if (a.name != "scale" && a.name != "decay" && a.name != "clip") continue;
-      std::size_t entries = 0;
-      for (std::size_t i : a.pieces) entries += targets[i].claim.size();
-      if (entries < 3 && a.scale != 0 && (e.atoms.size() > 1 || !confirmed)) return false;
-    }
-    return true;
-  }
-
-  void say(const Hypothesis& h, const std::vector<Target>& targets, const Search& s,
-           const SearchResult& found) {
-    report_.verdict = Verdict::differs;
-    report_.findings = findings_of(h, targets, found);
-    if (report_.findings.empty()) {  // only the reduction, which nothing tells
-      report_.verdict = Verdict::agrees;
+  // No network of ours fits: the author's loss judges, if it can be asked.
+  void unrecognised(const Roles& roles) {
+    if (!can_ask_loss()) {
       report_.notes.push_back(
-          "the loss's reduction was read off the gradient: give the loss value to have it checked too");
+          "no Elman, LSTM or GRU network of one or two layers fits the arrays. What would settle it: hints "
+          "(cell, "
+          "the arrays' roles), the loss value or the outputs; or the loss and the gradient as functions to "
+          "call "
+          "(--run, or Python), which are judged without knowing the network");
       return;
     }
-    report_.where = where_of(h, report_.blocks);
-    report_.proof = proof_of(targets, s, found, report_.findings.size());
-    report_.proof += confirmation(h, s, found.best.front());
-    report_.ruled_out = ruled_out(report_.findings, report_.blocks);
-  }
-
-  // Whether the explanation holds at other parameters too, if there is a program to ask.
-  std::string confirmation(const Hypothesis& h, const Search& s, const Explanation& e) {
-    if (!program_ || !conduct_.empty()) return "";
-    for (const Finding& f : report_.findings)
-      if (f.name == "clipped") return "";  // another point is clipped otherwise
-    Hypothesis other = h;
-    const Arrays parameters = program_->other_parameters();
-    for (Block& b : other.blocks)
-      for (const NamedArray& a : parameters)
-        if (a.name == b.parameter) b.value = a.array.values;
-    take_claims(program_->gradient(parameters, program_->batch()), other.blocks);
-    put_parameters(other.blocks, other.problem);
-    const Judge judge(other);
-    const Engine engine(other.problem);
-    double miss = 0;
-    for (std::size_t i = 0; i < judge.targets().size(); ++i) {
-      const Target& t = judge.targets()[i];
-      const Real made = s.reproduce(e, i, engine, t.parameter);
-      const double top = std::max(largest(t.claim), largest(made));
-      for (std::size_t k = 0; k < made.size(); ++k)
-        if (top > 0) miss = std::max(miss, std::abs(made[k] - t.claim[k]) / top);
-    }
-    if (miss <= (precision_ == Precision::single ? 1e-3 : 1e-7))
-      return fmt::format("; confirmed at a second random point to {:.0e}", std::max(miss, 1e-16));
-    for (Finding& f : report_.findings) f.certainty = "likely";
-    return fmt::format("; but at a second random point it misses by {:.0e}", miss);
-  }
-
-  bool try_variants(const Examination& e) {
-    if (!confirmed(*e.h)) return false;  // the gradient may be right, and the variant the network
-    for (const Variant& v : variants(e.h->problem)) {
-      const Engine engine(v.problem);
-      const std::vector<Target> targets = e.judge->search_targets(precision_);
-      Search s(engine, e.h->words, targets, after(0.8));
-      const SearchResult found = s.run(false);
-      candidates_ += found.candidates;
-      if (found.best.empty() || found.best.front().cost() > 2.5 ||
-          !believable(found.best.front(), targets, true))
-        continue;
-      describe_network(e);
-      say(*e.h, targets, s, found);
-      report_.verdict = Verdict::differs;
-      report_.notes.clear();
-      Finding f;
-      f.name = v.name, f.sentence = v.sentence, f.fix = v.fix, f.where = "the forward that is differentiated",
-      f.certainty = "certain";
-      report_.findings.insert(report_.findings.begin(), std::move(f));
-      report_.where = where_of(*e.h, report_.blocks);
-      report_.proof = proof_of(targets, s, found, report_.findings.size());
-      report_.ruled_out = ruled_out(report_.findings, report_.blocks);
-      return true;
-    }
-    return false;
-  }
-
-  void unnamed(const Examination& e) {
-    if (fallback_.verdict == Verdict::differs) {
-      report_ = std::move(fallback_);
+    tell("judging by the loss");
+    NumericJudgement heard = judge_by_loss(*program_, roles.blocks, precision_, true, progress());
+    report_.verdict = heard.verdict;
+    report_.blocks = std::move(heard.rows);
+    report_.findings = std::move(heard.findings);
+    report_.found_by = fmt::format("judged by {}", heard.extent);
+    report_.notes = std::move(heard.notes);
+    if (heard.verdict == Verdict::agrees) {
+      report_.power.push_back("what other points would show is known only for a network that is recognised");
       return;
     }
-    describe_network(e);
-    const bool known = confirmed(*e.h);
+    std::vector<std::string> wrong, right;
+    for (const BlockRow& r : report_.blocks)
+      if (r.verdict != Verdict::cannot_tell)
+        (r.verdict == Verdict::differs ? wrong : right).push_back(r.parameter);
+    if (!wrong.empty())
+      report_.where = fmt::format("wrong: {}{}", fmt::join(wrong, ", "),
+                                  right.empty() ? "" : fmt::format("; right: {}", fmt::join(right, ", ")));
+    if (report_.findings.empty() && heard.verdict == Verdict::differs)
+      report_.ruled_out = {"rounding", "kinks and noise of the loss", "a factor or sign on a whole block",
+                           "zero"};
+    report_.notes.push_back(
+        "the network is not recognised, so the mistake has no name here: hints (cell, the arrays' roles) or "
+        "a "
+        "smaller example of one or two layers would let the catalogue be searched");
+  }
+
+  void unnamed(const Examination& e, int candidates) {
+    describe_network(e, report_);
+    const bool known = e.h->confirmed();
     report_.verdict = known ? Verdict::differs : Verdict::cannot_tell;
     report_.where = where_of(*e.h, report_.blocks);
     report_.notes.push_back(
-        fmt::format("not in the catalogue: none of {} candidates reproduces the claim", candidates_));
+        fmt::format("not in the catalogue: none of {} candidates reproduces the claim", candidates));
     report_.ruled_out = ruled_out({}, report_.blocks);
     if (!known)
       report_.notes.push_back(
@@ -432,11 +266,10 @@ class Diagnosis {
   Clock::time_point start_;
   std::chrono::steady_clock::time_point wall_ = std::chrono::steady_clock::now();
   Precision precision_ = Precision::double_;
-  int candidates_ = 0;
   Case asked_;  // the case with the program's answer
   std::unique_ptr<Program> program_;
   std::vector<Finding> conduct_;
-  Report report_, fallback_;
+  Report report_;
 };
 
 }  // namespace

@@ -189,6 +189,8 @@ std::optional<Hypothesis> ask(Program& program, const Hypothesis& whole, Point p
     return std::nullopt;
   for (NamedArray& a : batch) {
     if (program.role(a.name) == Role::lengths) std::fill(a.array.values.begin(), a.array.values.end(), p.T);
+    if (a.array.size() == 1 && program.role(a.name) == Role::unknown && a.array.values[0] == whole.problem.T)
+      a.array.values[0] = p.T;  // the number of steps, handed over beside the arrays
     if (const auto axis = time_axis(a, h))
       a.array = first_along(a.array, *axis, static_cast<std::size_t>(p.T));
     if (a.name == h.target.name && targets_are_free(h))

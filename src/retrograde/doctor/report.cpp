@@ -35,7 +35,7 @@ std::string table(const std::vector<BlockRow>& blocks) {
 std::string Report::text() const {
   std::string out;
   line(out, "network",
-       network.empty() ? "not recognised"
+       network.empty() ? fmt::format("not recognised{}{}", found_by.empty() ? "" : "; ", found_by)
                        : fmt::format("{}{}{}", network, found_by.empty() ? "" : "; ", found_by));
   line(out, "", sizes);
   if (!blocks.empty()) out += table(blocks);

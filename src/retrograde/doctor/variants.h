@@ -1,0 +1,18 @@
+// Forwards that the gradient may belong to although they are not the one that was run: the family "variant",
+// and start states and lengths that are ignored.
+#pragma once
+
+#include <vector>
+
+#include "retrograde/doctor/network.h"
+
+namespace retrograde::doctor {
+
+struct Variant {
+  const char *name, *sentence, *fix;
+  Problem problem;
+};
+
+std::vector<Variant> variants(const Problem& problem);
+
+}  // namespace retrograde::doctor
