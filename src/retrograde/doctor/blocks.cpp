@@ -10,16 +10,20 @@ void put_parameters(const std::vector<Block>& blocks, Problem& problem) {
       if (piece.kind == Kind::dx || piece.kind == Kind::dh0 || piece.kind == Kind::dc0) continue;
       Layer& layer = problem.layers[static_cast<std::size_t>(piece.layer)];
       const Real v = gather(piece, block.value);
+      const bool gated = piece.kind < Kind::V;
       Real& to = piece.kind == Kind::W    ? layer.W
                  : piece.kind == Kind::U  ? layer.U
                  : piece.kind == Kind::b  ? layer.b
                  : piece.kind == Kind::b2 ? layer.b2
                  : piece.kind == Kind::V  ? problem.V
-                                          : problem.c;
-      const bool head = piece.kind == Kind::V || piece.kind == Kind::c;
-      if (to.empty()) to.assign((head ? 1 : static_cast<std::size_t>(problem.gates)) * v.size(), 0);
+                 : piece.kind == Kind::c  ? problem.c
+                 : piece.kind == Kind::E  ? problem.E
+                 : piece.kind == Kind::P  ? problem.P
+                                          : problem.p;
+      if (to.empty()) to.assign((gated ? static_cast<std::size_t>(problem.gates) : 1) * v.size(), 0);
       std::copy(v.begin(), v.end(), to.begin() + static_cast<long>(piece.gate) * static_cast<long>(v.size()));
     }
+  derive_inputs(problem);
 }
 
 Real gather(const Piece& piece, const Real& array) {
@@ -41,8 +45,8 @@ void scatter(const Piece& piece, const Real& canonical, Real& array) {
 }
 
 double decay_of(const Problem& problem, Kind k) {
-  const bool layers = k == Kind::W || k == Kind::U, head = k == Kind::V,
-             bias = k == Kind::b || k == Kind::b2 || k == Kind::c;
+  const bool layers = k == Kind::W || k == Kind::U || k == Kind::E || k == Kind::P, head = k == Kind::V,
+             bias = k == Kind::b || k == Kind::b2 || k == Kind::c || k == Kind::p;
   const Decays d = problem.net.decays;
   const bool decays =
       (head && d != Decays::layers) || (layers && d != Decays::head) || (bias && d == Decays::everything);
@@ -112,6 +116,11 @@ Product Engine::right_product(const Piece& piece, int reset_form) const {
     case Kind::V:
       p.right = Var::h;
       break;
+    case Kind::E:
+      p.right = Var::token;
+      break;
+    case Kind::P:
+    case Kind::p:
     case Kind::dh0:
       p.left = Back::hc;
       break;
@@ -137,11 +146,13 @@ bool in_range(const Product& p, int t, int T) {
 // Which (step, row) contributions of one-hot inputs survive when repeated tokens overwrite each other.
 std::vector<char> Engine::kept_tokens(const Tape& tape, int mode) const {
   const int T = problem_.T, B = problem_.B, I = tape.step(Var::x) / B;
-  std::vector<int> token(static_cast<std::size_t>(T * B), -1);
-  for (int t = 0; t < T; ++t)
-    for (int b = 0; b < B; ++b)
-      for (int i = 0; i < I; ++i)
-        if (tape.at(Var::x, t)[b * I + i] != 0) token[static_cast<std::size_t>(t * B + b)] = i;
+  std::vector<int> token = problem_.tokens;
+  token.resize(static_cast<std::size_t>(T * B), -1);
+  if (problem_.tokens.empty())
+    for (int t = 0; t < T; ++t)
+      for (int b = 0; b < B; ++b)
+        for (int i = 0; i < I; ++i)
+          if (tape.at(Var::x, t)[b * I + i] != 0) token[static_cast<std::size_t>(t * B + b)] = i;
   std::vector<char> kept(token.size(), 1);
   for (std::size_t k = 0; k < token.size(); ++k)
     for (std::size_t other = 0; other < token.size(); ++other) {
@@ -151,16 +162,38 @@ std::vector<char> Engine::kept_tokens(const Tape& tape, int mode) const {
       if (mode == 1 && (later_row || (!same_step && other < k))) kept[k] = 0;
       if (mode == 2 && other > k) kept[k] = 0;
       if (mode == 3 && later_row) kept[k] = 0;
+      const std::size_t B_ = static_cast<std::size_t>(B), row = k % B_, other_row = other % B_;
+      if (mode == 4 && (other_row > row || (other_row == row && other > k))) kept[k] = 0;
     }
   return kept;
+}
+
+// What the sweep sends to the start state, and through it to what makes it: [B,H], one row that the batch
+// shares, or P [H,F] and p [H].
+Real Engine::start_gradient(const Piece& piece, const Product& p, const Evaluation& e) const {
+  const auto l = static_cast<std::size_t>(piece.layer);
+  const int B = problem_.B, H = problem_.layers[l].hidden;
+  const double* d = e.deltas[l].at(p.left, p.shift);
+  const bool state = piece.kind == Kind::dh0 || piece.kind == Kind::dc0;
+  if (state && piece.rows == B) return Real(d, d + B * H);
+  Real out(static_cast<std::size_t>(piece.rows * piece.cols), 0);
+  for (int b = 0; b < (p.first_row_only ? 1 : B); ++b)
+    for (int u = 0; u < H; ++u)
+      if (piece.kind == Kind::P)
+        for (int f = 0; f < piece.cols; ++f)
+          out[static_cast<std::size_t>(u * piece.cols + f)] +=
+              d[b * H + u] * problem_.features[static_cast<std::size_t>(b * piece.cols + f)];
+      else
+        out[static_cast<std::size_t>(u)] += d[b * H + u];
+  return out;
 }
 
 Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e, int from, int to) const {
   const auto l = static_cast<std::size_t>(piece.layer);
   const int T = problem_.T, B = problem_.B, rows = to < 0 ? piece.rows : to, n = rows - from;
-  if (piece.kind == Kind::dh0 || piece.kind == Kind::dc0) {
-    const double* d = e.deltas[l].at(p.left, p.shift);
-    return Real(d + from * piece.cols, d + rows * piece.cols);
+  if (piece.kind >= Kind::P && piece.kind != Kind::dx) {
+    const Real all = start_gradient(piece, p, e);
+    return Real(all.begin() + from * piece.cols, all.begin() + rows * piece.cols);
   }
   if (piece.kind == Kind::dx) {  // the piece of step `gate`
     const Real dx = input_gradient(problem_, piece.layer, e.deltas[l], p);
@@ -169,13 +202,18 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
   }
   const bool head = piece.kind == Kind::V || piece.kind == Kind::c;
   const std::size_t left_layer = p.left_layer < 0 ? l : static_cast<std::size_t>(p.left_layer);
-  const int width = head ? problem_.O : problem_.layers[left_layer].hidden;
+  const Real dx = piece.kind == Kind::E ? input_gradient(problem_, 0, e.deltas[0], p) : Real();
+  const int width = head                    ? problem_.O
+                    : piece.kind == Kind::E ? problem_.I
+                                            : problem_.layers[left_layer].hidden;
   const Tape& tape = tapes_[p.right_layer < 0 ? l : static_cast<std::size_t>(p.right_layer)];
   const auto kept = p.tokens ? kept_tokens(tape, p.tokens) : std::vector<char>();
   Real out(static_cast<std::size_t>(n * piece.cols), 0);
   for (int t = 0; t < T; ++t) {
     if (!in_range(p, t, T)) continue;
-    const double* left = head ? e.dy.data() + t * B * width : e.deltas[left_layer].at(p.left, t);
+    const double* left = head                    ? e.dy.data() + t * B * width
+                         : piece.kind == Kind::E ? dx.data() + t * B * width
+                                                 : e.deltas[left_layer].at(p.left, t);
     int s = t + p.shift;
     if (p.wraps && s < 0) s = T - 1;
     if (s < -1 || s > T) continue;

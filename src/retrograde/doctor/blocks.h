@@ -11,7 +11,9 @@
 
 namespace retrograde::doctor {
 
-enum class Kind : unsigned char { W, U, b, b2, V, c, dx, dh0, dc0 };
+// E, P and p: the embedding, and what makes a learned start state (network.h). dh0 and dc0 of one row belong
+// to a start state that every row of the batch shares.
+enum class Kind : unsigned char { W, U, b, b2, V, c, E, P, p, dx, dh0, dc0 };
 
 struct Piece {
   Kind kind = Kind::W;
@@ -67,6 +69,7 @@ class Engine {
   }
 
  private:
+  Real start_gradient(const Piece& piece, const Product& product, const Evaluation& e) const;
   std::vector<char> kept_tokens(const Tape& tape, int mode) const;
 
   const Problem& problem_;

@@ -140,10 +140,11 @@ void add_rights(const Problem& problem, const Piece& piece, const Product& right
 
 // Embedding rows: what is left when a repeated token overwrites its earlier contribution.
 void add_tokens(const Problem& problem, const Piece& piece, Adder& to) {
-  if (piece.kind != Kind::W || piece.layer != 0) return;
-  const bool tokens =
+  const bool embedding = piece.kind == Kind::E;
+  if (!embedding && (piece.kind != Kind::W || piece.layer != 0 || problem.vocabulary > 0)) return;
+  const bool one_hot =
       std::all_of(problem.x.begin(), problem.x.end(), [](double v) { return v == 0 || v == 1; });
-  if (!tokens || problem.I < 2) return;
+  if (!embedding && (!one_hot || problem.I < 2)) return;
   const char* fix = "add up every occurrence: np.add.at(dW, tokens, dz)";
   to.add("repeated-tokens-lost",
          "a token that comes again overwrites its row: the first occurrence alone is left", fix, 0.03,
@@ -152,11 +153,17 @@ void add_tokens(const Problem& problem, const Piece& piece, Adder& to) {
          "a token that comes again overwrites its row: the last occurrence alone is left (as with dW[tokens] "
          "+= dz)",
          fix, 0.03, [](Product& p) { p.tokens = 2; });
-  if (problem.B > 1)
+  if (problem.B > 1) {
     to.add(
         "repeated-tokens-lost",
         "of a token that several rows of the batch have at one step only one counts (as with dW[x[t]] += dz)",
         fix, 0.03, [](Product& p) { p.tokens = 3; });
+    to.add("repeated-tokens-lost",
+           "a token that comes again overwrites its row: the batch's last occurrence alone is left (as with "
+           "dW[tokens] += dx)",
+           fix, 0.03, [](Product& p) { p.tokens = 4; });
+  }
+  if (embedding) return;
   to.add("repeated-tokens-lost", "a repeated token keeps only its first occurrence's own output error", fix,
          0.12, [&](Product& p) {
            p.tokens = 1;
@@ -232,10 +239,17 @@ std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& wo
                                          const Product& right) {
   std::vector<BlockMistake> out{{"", "", "", right, false, 0}};
   Adder to(right, out);
-  if (piece.kind == Kind::dx) add_input(problem, words, piece, to);
-  if (piece.kind == Kind::dh0 || piece.kind == Kind::dc0) add_states(problem, piece, to);
-  if (piece.kind == Kind::dx || piece.kind == Kind::dh0 || piece.kind == Kind::dc0) return out;
+  if (piece.kind == Kind::dx || piece.kind == Kind::E) add_input(problem, words, piece, to);
+  if (piece.kind >= Kind::P && piece.kind != Kind::dx) add_states(problem, piece, to);
+  if (piece.kind >= Kind::P) return out;
   add_ranges(problem.T, problem.B, to);
+  if (piece.kind == Kind::E) {
+    add_tokens(problem, piece, to);
+    for (int s : {-1, 1})
+      to.add("input-index-shifted", fmt::format("it takes the token of step t{:+d}, where x[t] is due", s),
+             "use x[t]", 0.04, [s](Product& p) { p.shift = s; });
+    return out;
+  }
   const bool head = piece.kind == Kind::V || piece.kind == Kind::c;
   if (!head) add_lefts(problem, right, to);
   add_tokens(problem, piece, to);

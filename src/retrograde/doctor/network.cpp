@@ -11,6 +11,25 @@ double leak(Activation f) {
 double sigmoid(double z) { return z >= 0 ? 1 / (1 + std::exp(-z)) : std::exp(z) / (1 + std::exp(z)); }
 }  // namespace
 
+void derive_inputs(Problem& p) {
+  if (p.vocabulary > 0) {
+    const auto I = static_cast<std::size_t>(p.I), V = static_cast<std::size_t>(p.vocabulary);
+    p.x.resize(p.tokens.size() * I);
+    for (std::size_t k = 0; k < p.tokens.size(); ++k)
+      for (std::size_t i = 0; i < I; ++i) p.x[k * I + i] = p.E[i * V + static_cast<std::size_t>(p.tokens[k])];
+  }
+  if (p.features.empty()) return;
+  Layer& layer = p.layers.front();
+  const auto B = static_cast<std::size_t>(p.B), H = static_cast<std::size_t>(layer.hidden),
+             F = p.features.size() / B;
+  for (std::size_t b = 0; b < B; ++b)
+    for (std::size_t u = 0; u < H; ++u) {
+      double sum = p.p.empty() ? 0 : p.p[u];
+      for (std::size_t f = 0; f < F; ++f) sum += p.features[b * F + f] * p.P[u * F + f];
+      layer.h0[b * H + u] = sum;
+    }
+}
+
 int gate_count(Cell cell) { return cell == Cell::elman ? 1 : cell == Cell::lstm ? 4 : 3; }
 
 std::string_view name(Cell cell) {

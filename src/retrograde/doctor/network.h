@@ -69,17 +69,25 @@ struct Problem {
   Network net;
   std::vector<Layer> layers;
   Real V, c;
-  Real x;                // [T,B,I]
+  Real x;                   // [T,B,I]
+  std::vector<int> tokens;  // [T,B] where the input is tokens that an embedding makes x of, else empty
+  int vocabulary = 0;
+  Real E;                // embedding [I, vocabulary]: x[t,b] is its column tokens[t,b]
+  Real features, P, p;   // a learned start state of the first layer: h0 = features [B,F] P' + p [H], P [H,F]
   Real target;           // [T,B,O], dense (tokens as one-hot rows), or the given upstream gradient [T,B,H]
   std::vector<int> end;  // [B] number of valid steps
-  Real final_gradient;   // dL/dh_T given from outside, [B,H] or empty
+  std::vector<char> mask;  // [T,B] which outputs the loss counts, or empty: all that `end` allows
+  Real final_gradient;     // dL/dh_T given from outside, [B,H] or empty
   bool ragged() const {
     for (int e : end)
       if (e != T) return true;
-    return false;
+    return !mask.empty();
   }
   int H() const { return layers.back().hidden; }
 };
+
+// x from the tokens and h0 from the features, where parameters make them.
+void derive_inputs(Problem& problem);
 
 int gate_count(Cell cell);
 std::string_view name(Cell cell);

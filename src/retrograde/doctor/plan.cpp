@@ -167,7 +167,12 @@ Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, 
     for (int b = 0; b < B; ++b) {
       const int end =
           head.ignore_lengths ? problem.T : problem.end[static_cast<std::size_t>(b)] + head.length_shift;
-      if (!(problem.net.last_output ? t == std::clamp(end - 1, 0, problem.T - 1) : t < end)) continue;
+      if (!problem.mask.empty() && !head.ignore_lengths) {
+        const int masked = std::clamp(t - head.length_shift, 0, problem.T - 1);
+        if (!problem.mask[static_cast<std::size_t>(masked * B + b)]) continue;
+      } else if (!(problem.net.last_output ? t == std::clamp(end - 1, 0, problem.T - 1) : t < end)) {
+        continue;
+      }
       const int at = (t * B + b) * n;
       const double *zt = z.data() + at, *target = problem.target.data() + at;
       double* to = d.data() + (head.at_first ? b * n : at);

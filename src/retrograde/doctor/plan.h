@@ -65,7 +65,7 @@ struct Product {
   int only = -1;            // one step alone (-2: T-1)
   bool first_row_only = false;
   // Embedding rows written with = or by a fancy index: 1 each token keeps the first of its steps, 2 the last;
-  // 3 of one step's batch only the last row of a token counts.
+  // 3 of one step's batch only the last row of a token counts; 4 as 2, the batch's rows one after the other.
   int tokens = 0;
   int left_layer = -1, right_layer = -1;  // another layer's delta or state
   bool matrix_transposed = false;         // dx: W where W' is due

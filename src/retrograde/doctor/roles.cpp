@@ -74,7 +74,14 @@ constexpr Word kWords[] = {{"x", Role::input},
                            {"sequence", Role::input},
                            {"data", Role::input},
                            {"features", Role::input},
-                           {"u", Role::unknown},
+                           {"captionsin", Role::input},
+                           {"inputids", Role::input},
+                           {"inputtokens", Role::input},
+                           {"tokensin", Role::input},
+                           {"captionsout", Role::target},
+                           {"targetids", Role::target},
+                           {"targettokens", Role::target},
+                           {"tokensout", Role::target},
                            {"ids", Role::input},
                            {"idx", Role::input},
                            {"sequences", Role::input},
@@ -145,6 +152,12 @@ constexpr Word kWords[] = {{"x", Role::input},
                            {"seqlengths", Role::lengths},
                            {"n", Role::unknown},
                            {"len", Role::lengths},
+                           {"mask", Role::mask},
+                           {"masks", Role::mask},
+                           {"lossmask", Role::mask},
+                           {"paddingmask", Role::mask},
+                           {"padmask", Role::mask},
+                           {"valid", Role::mask},
                            {"loss", Role::loss},
                            {"cost", Role::loss},
                            {"l", Role::loss},
@@ -210,6 +223,7 @@ Role role_by_hint(const std::string& hint) {
                             {"h0", Role::h0},
                             {"c0", Role::c0},
                             {"lengths", Role::lengths},
+                            {"mask", Role::mask},
                             {"loss", Role::loss},
                             {"outputs", Role::outputs},
                             {"states", Role::states},
@@ -344,10 +358,12 @@ Roles find_roles(const Case& given) {
     const bool weightlike = d.role == Role::unknown &&
                             (first == 'w' || first == 'u' || first == 'v' || first == 'b') &&
                             a.array.size() > 1;
-    if (weightlike)
+    if (weightlike) {
       roles.blocks.push_back(block_of(a));
-    else
+      roles.doubtful.push_back(a.name);
+    } else {
       roles.data.push_back(std::move(d));
+    }
   }
   bool any = false, single = true;
   for (const Block& b : roles.blocks)

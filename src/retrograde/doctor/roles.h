@@ -17,6 +17,7 @@ enum class Role {
   h0,
   c0,
   lengths,
+  mask,
   loss,
   outputs,
   states,
@@ -34,10 +35,11 @@ struct Datum {
 struct Roles {
   std::vector<Block>
       blocks;  // parameters, with a claim (or an empty one: a parameter whose gradient is not claimed)
-  std::vector<Datum> data;          // everything else
-  std::vector<Block> state_blocks;  // claims for x, h0, c0
-  bool single = false;              // the claim has single precision only
-  double quantum = 0;               // the claim was rounded to multiples of this (decimals), 0 if not
+  std::vector<Datum> data;            // everything else
+  std::vector<std::string> doubtful;  // blocks that are parameters by the first letter of their names alone
+  std::vector<Block> state_blocks;    // claims for x, h0, c0
+  bool single = false;                // the claim has single precision only
+  double quantum = 0;                 // the claim was rounded to multiples of this (decimals), 0 if not
 };
 
 Roles find_roles(const Case& given);

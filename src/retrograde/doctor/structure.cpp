@@ -11,7 +11,7 @@ namespace retrograde::doctor {
 
 namespace {
 
-enum class Type { W, U, joined, b, V, c };
+enum class Type { W, U, joined, b, V, c, E, P, p };
 
 // One way to read one array.
 struct Reading {
@@ -27,9 +27,10 @@ struct Reading {
 };
 
 struct Dims {
-  int I, O, G;
+  Front front;
+  int O, G;
   std::vector<int> H;
-  int inputs(int layer) const { return layer == 0 ? I : H[static_cast<std::size_t>(layer - 1)]; }
+  int inputs(int layer) const { return layer == 0 ? front.inputs : H[static_cast<std::size_t>(layer - 1)]; }
 };
 
 std::string lower(const std::string& s) {
@@ -47,7 +48,7 @@ bool has(const std::string& s, std::initializer_list<const char*> words) {
 
 // What a name suggests. Layer -1: nothing.
 struct Suggestion {
-  bool W = false, U = false, V = false, bias = false;
+  bool W = false, U = false, V = false, bias = false, embedding = false, start = false;
   int layer = -1;
 };
 
@@ -56,12 +57,15 @@ Suggestion suggest(const std::string& name) {
   Suggestion s;
   s.bias = !l.empty() && (l[0] == 'b' || has(l, {"bias"}));
   s.V = has(l, {"hy", "ya", "out", "head", "fc", "dense", "linear", "hq", "ho", "hv", "ay", "dec", "softmax",
-                "proj"}) ||
+                "proj", "voc"}) ||
         l == "v" || l == "wy" || l == "by" || l == "c" || l == "wo" || l == "bo";
   s.U = has(l, {"hh", "rec", "aa", "ss", "hid", "whid"}) || (!l.empty() && l[0] == 'u') || l == "wh" ||
         l == "wr" || l == "ws";
   s.W =
       has(l, {"xh", "ih", "inp", "ax", "xs", "wx", "hx", "xt", "enc"}) || l == "w" || l == "wi" || l == "win";
+  s.embedding = has(l, {"emb", "lookup", "wte", "vectors"}) || l == "e" || l == "we" || l == "l";
+  s.start = has(l, {"proj", "init", "start", "feat", "img", "h0"});
+  if (s.embedding) s.W = s.U = s.V = false;
   for (char c : name)
     if (std::isdigit(static_cast<unsigned char>(c))) {
       s.layer = c - '0';
@@ -71,6 +75,7 @@ Suggestion suggest(const std::string& name) {
 }
 
 double doubt_of(Type type, const Suggestion& s) {
+  if (s.embedding && type != Type::E) return 1.5;
   switch (type) {
     case Type::W:
       return (s.U ? 1 : 0) + (s.V ? 0.8 : 0) + (s.W ? 0 : 0.2) + (s.bias ? 2 : 0);
@@ -84,6 +89,12 @@ double doubt_of(Type type, const Suggestion& s) {
       return (s.V ? 0 : 0.3) + (s.bias || s.V ? 0 : 0.5);
     case Type::joined:
       return s.bias ? 2 : 0;
+    case Type::E:
+      return s.embedding ? 0 : s.W || s.U || s.V ? 1.2 : 0.5;
+    case Type::P:
+      return s.start ? 0 : s.W || s.U || s.V ? 1 : 0.4;
+    case Type::p:
+      return s.start ? 0 : 0.6;
   }
   return 0;
 }
@@ -113,8 +124,9 @@ class Reader {
 
  private:
   void add(Reading r, double doubt) {
-    const bool other_layer = suggestion_.layer >= 0 && layers() > 1 && r.type != Type::V &&
-                             r.type != Type::c && suggestion_.layer - first_ != r.layer;
+    const bool of_layer = r.type < Type::V;
+    const bool other_layer =
+        suggestion_.layer >= 0 && layers() > 1 && of_layer && suggestion_.layer - first_ != r.layer;
     r.doubt = doubt + doubt_of(r.type, suggestion_) + (other_layer ? 1 : 0);
     readings.push_back(r);
   }
@@ -132,6 +144,7 @@ class Reader {
         add({.type = Type::b, .layer = l, .stacked = true, .pair = true}, 0.2 + matrix_doubt);
     }
     if (dims_.O > 0 && n == dims_.O) add({.type = Type::c}, 0);
+    if (dims_.front.features > 0 && n == dims_.H[0]) add({.type = Type::p}, 0);
   }
 
   void matrix(int a, int b, double doubt) {
@@ -155,11 +168,14 @@ class Reader {
         }
       }
     }
-    const int H = dims_.H.back();
-    if (dims_.O > 0) {
-      if (a == dims_.O && b == H) add({.type = Type::V}, doubt);
-      if (a == H && b == dims_.O) add({.type = Type::V, .in_out = true}, doubt + (a == b ? 0.1 : 0));
-    }
+    auto whole = [&](Type type, int rows, int cols, double square) {
+      if (rows == 0 || cols == 0) return;
+      if (a == rows && b == cols) add({.type = type}, doubt);
+      if (a == cols && b == rows) add({.type = type, .in_out = true}, doubt + (a == b ? square : 0));
+    };
+    whole(Type::V, dims_.O, dims_.H.back(), 0.1);
+    if (dims_.front.vocabulary) whole(Type::E, dims_.front.inputs, dims_.front.vocabulary, -0.1);
+    whole(Type::P, dims_.H[0], dims_.front.features, 0.1);
   }
 
   void gate_axis(int a, int b) {
@@ -249,6 +265,7 @@ class Enumerator {
   }
 
  private:
+  static constexpr Type kSingle[] = {Type::V, Type::c, Type::E, Type::P, Type::p};
   static constexpr std::size_t kKept = 24;
   static constexpr int kNodes = 4000;  // a bound on the work where equal sizes leave everything open
 
@@ -296,9 +313,8 @@ class Enumerator {
       if (count(n, Type::b, l, false) > 2 * G || count(n, Type::b, l, true) > 2) return false;
     }
     if (!alike(n - 1)) return false;
-    int V = 0, c = 0;
-    for (std::size_t i = 0; i < n; ++i) V += chosen_[i].type == Type::V, c += chosen_[i].type == Type::c;
-    return V <= 1 && c <= 1;
+    return std::all_of(std::begin(kSingle), std::end(kSingle),
+                       [&](Type t) { return count(n, t, 0, false) <= 1; });
   }
 
   bool complete() const {
@@ -313,9 +329,9 @@ class Enumerator {
       const int b = count(n, Type::b, l, false);
       if (G > 1 && b % G) return false;
     }
-    bool V = false, c = false;
-    for (const Reading& r : chosen_) V |= r.type == Type::V, c |= r.type == Type::c;
-    return dims_.O > 0 ? V : !V && !c;
+    auto have = [&](Type t) { return count(n, t, 0, false) == 1; };
+    return have(Type::V) == (dims_.O > 0) && have(Type::E) == (dims_.front.vocabulary > 0) &&
+           have(Type::P) == (dims_.front.features > 0);
   }
 
   // Layers in the order of the digits in the names.
@@ -323,9 +339,7 @@ class Enumerator {
     double doubt = 0;
     for (std::size_t i = 0; i < blocks_.size(); ++i)
       for (std::size_t k = 0; k < i; ++k) {
-        if (chosen_[i].type == Type::V || chosen_[i].type == Type::c || chosen_[k].type == Type::V ||
-            chosen_[k].type == Type::c)
-          continue;
+        if (chosen_[i].type >= Type::V || chosen_[k].type >= Type::V) continue;
         const int a = suggest(blocks_[i].parameter).layer, b = suggest(blocks_[k].parameter).layer;
         const int named = a == b ? 0 : a > b ? 1 : -1, read = chosen_[i].layer - chosen_[k].layer;
         if (a >= 0 && b >= 0 && ((named == 0) != (read == 0) || named * read < 0)) doubt += 1;
@@ -391,7 +405,7 @@ class Enumerator {
     for (std::size_t k = 0; k < n; ++k) {
       Structure s;
       s.cell = cell_;
-      s.inputs = dims_.I, s.outputs = dims_.O, s.hidden = dims_.H;
+      s.front = dims_.front, s.outputs = dims_.O, s.hidden = dims_.H;
       s.order = static_cast<int>(k);
       s.single_bias = !second_bias;
       s.doubt = f.doubt + 0.02 * static_cast<double>(k);
@@ -406,14 +420,17 @@ class Enumerator {
     std::vector<Piece> out;
     const int H = dims_.H[static_cast<std::size_t>(r.layer)], I = dims_.inputs(r.layer),
               G = r.stacked ? dims_.G : 1;
-    if (r.type == Type::V || r.type == Type::c) {
-      const int top = dims_.H.back(), L = static_cast<int>(dims_.H.size()) - 1,
-                cols = r.type == Type::V ? top : 1;
-      const auto rs = static_cast<std::size_t>(r.in_out ? 1 : cols),
-                 cs = static_cast<std::size_t>(r.in_out ? dims_.O : 1);
-      out.push_back({r.type == Type::V ? Kind::V : Kind::c, L, 0, dims_.O, cols, 0, rs, cs});
-      return out;
-    }
+    auto whole = [&](Kind kind, int layer, int rows, int cols) {
+      out.push_back({kind, layer, 0, rows, cols, 0, static_cast<std::size_t>(r.in_out ? 1 : cols),
+                     static_cast<std::size_t>(r.in_out ? rows : 1)});
+    };
+    const int top = static_cast<int>(dims_.H.size()) - 1;
+    if (r.type == Type::V) whole(Kind::V, top, dims_.O, dims_.H.back());
+    if (r.type == Type::c) whole(Kind::c, top, dims_.O, 1);
+    if (r.type == Type::E) whole(Kind::E, 0, I, dims_.front.vocabulary);
+    if (r.type == Type::P) whole(Kind::P, 0, dims_.H[0], dims_.front.features);
+    if (r.type == Type::p) whole(Kind::p, 0, dims_.H[0], 1);
+    if (!out.empty()) return out;
     const int width = r.type == Type::W ? I : r.type == Type::U ? H : I + H + (r.bias ? 1 : 0);
     for (int k = 0; k < G; ++k) {
       const int g = r.stacked ? order[static_cast<std::size_t>(k)] : gate;
@@ -455,32 +472,50 @@ class Enumerator {
   int nodes_ = 0;
 };
 
+bool holds(const std::vector<Block>& blocks, int size) {
+  return std::any_of(blocks.begin(), blocks.end(),
+                     [&](const Block& b) { return b.value.size() == static_cast<std::size_t>(size); });
+}
+
+// Some block must be the recurrent matrix, alone, stacked or joined with the input's.
+bool may_be_hidden(const std::vector<Block>& blocks, int H, int G) {
+  return std::any_of(blocks.begin(), blocks.end(), [&](const Block& b) {
+    const int size = static_cast<int>(b.value.size());
+    return size >= H * H && size % H == 0 &&
+           (H == 1 || std::any_of(b.shape.begin(), b.shape.end(), [&](std::size_t n) {
+              return static_cast<int>(n) == H || static_cast<int>(n) == G * H;
+            }));
+  });
+}
+
 }  // namespace
 
 std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, int layers,
-                                  const std::vector<int>& input_sizes, WorkClock::time_point deadline) {
+                                  const std::vector<Front>& fronts, WorkClock::time_point deadline) {
   std::vector<Structure> out;
-  std::set<int> sizes;
+  std::set<int> sizes, hidden;
   for (const Block& b : blocks) {
     for (std::size_t n : b.shape) sizes.insert(static_cast<int>(n));
     sizes.insert(static_cast<int>(b.value.size()));
     sizes.insert(1);
   }
   const int G = gate_count(cell);
-  std::set<int> hidden = sizes;
   for (int n : sizes)
-    if (G > 1 && n % G == 0) hidden.insert(n / G);
-  std::vector<int> output_sizes(sizes.begin(), sizes.end());
-  output_sizes.insert(output_sizes.begin(), 0);
-  for (int I : input_sizes)
+    for (int H : {n, G > 1 && n % G == 0 ? n / G : n})
+      if (may_be_hidden(blocks, H, G)) hidden.insert(H);
+  for (const Front& front : fronts)
     for (int H0 : hidden)
-      for (int H1 : layers == 1 ? std::set<int>{0} : hidden)
+      for (int H1 : layers == 1 ? std::set<int>{0} : hidden) {
+        std::vector<int> output_sizes = {0};
+        for (int O : sizes)
+          if (holds(blocks, O * (layers == 1 ? H0 : H1))) output_sizes.push_back(O);
         for (int O : output_sizes) {
           if (WorkClock::now() > deadline) break;
-          Dims dims{I, O, G, {H0}};
+          Dims dims{front, O, G, {H0}};
           if (layers == 2) dims.H.push_back(H1);
           Enumerator(blocks, cell, dims, out);
         }
+      }
   std::stable_sort(out.begin(), out.end(),
                    [](const Structure& a, const Structure& b) { return a.doubt < b.doubt; });
   return out;

@@ -10,9 +10,18 @@
 
 namespace retrograde::doctor {
 
+// What stands before the first layer.
+struct Front {
+  int inputs = 0;
+  int vocabulary = 0;  // tokens go through an embedding [vocabulary, inputs]
+  int features = 0;    // the start state is made of as many features
+  bool operator==(const Front&) const = default;
+};
+
 struct Structure {
   Cell cell = Cell::elman;
-  int inputs = 0, outputs = 0;             // outputs 0: no head
+  Front front;
+  int outputs = 0;                         // 0: no head
   std::vector<int> hidden;                 // per layer
   std::vector<std::vector<Piece>> pieces;  // per block
   int order = 0;                           // of the gates: 0 is the order that names or habit suggest
@@ -22,6 +31,6 @@ struct Structure {
 
 // Every structure that the blocks' shapes allow, the likeliest first.
 std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, int layers,
-                                  const std::vector<int>& input_sizes, WorkClock::time_point deadline);
+                                  const std::vector<Front>& fronts, WorkClock::time_point deadline);
 
 }  // namespace retrograde::doctor

@@ -66,6 +66,13 @@ Tape::Tape(const Problem& problem, int index, const Real& input, Rounding* round
   std::copy(input.begin(), input.end(), put(Var::x, 0));
   disturb(put(Var::x, 0), steps_ * step(Var::x), rounding_);
   std::copy(layer.h0.begin(), layer.h0.end(), put(Var::h, -1));
+  if (index == 0 && problem.vocabulary > 0) {
+    vocabulary_ = problem.vocabulary;
+    make(Var::token);
+    for (std::size_t k = 0; k < problem.tokens.size(); ++k)
+      put(Var::token,
+          0)[k * static_cast<std::size_t>(vocabulary_) + static_cast<std::size_t>(problem.tokens[k])] = 1;
+  }
   if (has(Var::c)) std::copy(layer.c0.begin(), layer.c0.end(), put(Var::c, -1));
   for (int t = 0; t < steps_; ++t) run_step(problem, layer, t);
   rounding_ = rounding;
@@ -235,6 +242,7 @@ Real head_outputs(const Problem& problem, const Real& states, Rounding* rounding
 }
 
 bool counts(const Problem& problem, int t, int b) {
+  if (!problem.mask.empty()) return problem.mask[static_cast<std::size_t>(t * problem.B + b)] != 0;
   const int end = problem.end[static_cast<std::size_t>(b)];
   return problem.net.last_output ? t == end - 1 : t < end;
 }

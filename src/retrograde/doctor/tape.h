@@ -34,7 +34,8 @@ enum class Var : unsigned char {
   wx0,
   wx1,
   wx2,
-  wx3,  // the input's part of a pre-activation, W x + b
+  wx3,    // the input's part of a pre-activation, W x + b
+  token,  // of the first layer, where an embedding makes x: the one-hot tokens [B, vocabulary]
   count
 };
 inline Var operator+(Var v, int k) { return static_cast<Var>(static_cast<int>(v) + k); }
@@ -77,7 +78,7 @@ class Tape {
   const double* factor(Var v, Fn fn, Activation f, int t) const;
   const Real& slots(Var v) const { return vars_[static_cast<std::size_t>(v)]; }
   bool has(Var v) const { return !slots(v).empty(); }
-  int step(Var v) const { return v == Var::x ? batch_ * inputs_ : batch_ * hidden_; }
+  int step(Var v) const { return batch_ * (v == Var::x ? inputs_ : v == Var::token ? vocabulary_ : hidden_); }
   // States h_0 .. h_{T-1}, contiguous [T,B,H].
   Real outputs() const;
 
@@ -88,7 +89,7 @@ class Tape {
   }
   void run_step(const Problem& problem, const Layer& layer, int t);
 
-  int steps_ = 0, batch_ = 0, inputs_ = 0, hidden_ = 0;
+  int steps_ = 0, batch_ = 0, inputs_ = 0, hidden_ = 0, vocabulary_ = 0;
   Rounding* rounding_ = nullptr;
   std::vector<Real> vars_{static_cast<std::size_t>(Var::count)};
   mutable std::map<int, Real> factors_;

@@ -54,7 +54,8 @@ std::vector<Variant> variants(const Problem& p) {
   }
   if (p.ragged())
     add("padding-leaks", "the gradient is that of sequences without padding: the lengths are ignored",
-        "stop each row at its own length", [](Problem& q) { q.end.assign(q.end.size(), q.T); });
+        "stop each row at its own length",
+        [](Problem& q) { q.end.assign(q.end.size(), q.T), q.mask.clear(); });
   return out;
 }
 

@@ -1,0 +1,113 @@
+#include "retrograde/doctor/alternatives.h"
+
+#include <algorithm>
+
+#include "retrograde/doctor/placing.h"
+
+namespace retrograde::doctor {
+
+namespace {
+
+bool has(const Roles& roles, Role role) {
+  return std::any_of(roles.data.begin(), roles.data.end(), [&](const Datum& d) { return d.role == role; });
+}
+
+Roles with_data(const Roles& roles) {
+  Roles out = roles;
+  std::erase_if(out.blocks, [&](const Block& b) {
+    const bool doubtful =
+        std::find(roles.doubtful.begin(), roles.doubtful.end(), b.parameter) != roles.doubtful.end();
+    if (doubtful)
+      out.data.push_back({{b.parameter, {b.shape, b.value, Dtype::float64}}, Role::unknown, false});
+    return doubtful;
+  });
+  return out;
+}
+
+// Steps [from, from + n - 1) of an axis of n.
+Array part_of(const Array& a, std::size_t axis, std::size_t from) {
+  Array out = a;
+  out.values.clear();
+  --out.shape[axis];
+  std::size_t inner = 1;
+  for (std::size_t k = axis + 1; k < a.shape.size(); ++k) inner *= a.shape[k];
+  const std::size_t n = a.shape[axis];
+  for (std::size_t i = 0; i < a.values.size(); ++i) {
+    const std::size_t at = i / inner % n;
+    if (at >= from && at < from + n - 1) out.values.push_back(a.values[i]);
+  }
+  return out;
+}
+
+// The array `text` as input without its last step and as target without its first.
+Roles shifted(const Roles& roles, std::size_t text, std::size_t axis) {
+  Roles out = roles;
+  const Array& all = roles.data[text].given.array;
+  const std::string name = roles.data[text].given.name, before(axis == 1 ? ":, " : "");
+  out.data[text] = {{name + "[" + before + ":-1]", part_of(all, axis, 0)}, Role::input, false};
+  out.data.push_back({{name + "[" + before + "1:]", part_of(all, axis, 1)}, Role::target, false});
+  return out;
+}
+
+}  // namespace
+
+std::vector<Roles> role_alternatives(const Roles& roles) {
+  std::vector<Roles> out = {roles};
+  if (!roles.doubtful.empty()) out.push_back(with_data(roles));
+  for (std::size_t k = 0, n = out.size(); k < n; ++k)
+    for (std::size_t i = 0; i < out[k].data.size(); ++i) {
+      const Datum d = out[k].data[i];
+      const Array& a = d.given.array;
+      if ((d.role != Role::input && d.role != Role::unknown && d.role != Role::target) ||
+          !whole_numbers(a.values) || a.shape.empty() || a.shape.size() > 2)
+        continue;
+      if (d.role != Role::target && has(out[k], Role::target)) continue;
+      for (std::size_t axis = a.shape.size(); axis-- > 0;)
+        if (a.shape[axis] > 2) out.push_back(shifted(out[k], i, axis));
+    }
+  return out;
+}
+
+std::vector<Front> fronts(const Roles& roles, const Datum& x) {
+  std::vector<Front> out;
+  auto offer = [&](const Front& f) {
+    if (std::find(out.begin(), out.end(), f) == out.end()) out.push_back(f);
+  };
+  const Array& given = x.given.array;
+  for (std::size_t n : given.shape) offer({static_cast<int>(n)});
+  offer({1});
+  if (whole_numbers(given.values) && !given.values.empty()) {
+    const double top = *std::max_element(given.values.begin(), given.values.end());
+    auto is_size = [&](std::size_t n) {
+      return std::any_of(roles.blocks.begin(), roles.blocks.end(), [&](const Block& b) {
+        return std::find(b.shape.begin(), b.shape.end(), n) != b.shape.end();
+      });
+    };
+    // One-hot: as wide as a parameter, less the state and the bias that may share it.
+    for (const Block& b : roles.blocks)
+      for (std::size_t n : b.shape)
+        for (std::size_t minus = 0; minus <= n; ++minus)
+          if (static_cast<double>(n - minus) > top &&
+              (minus == 0 || is_size(n - minus) || is_size(minus) || is_size(minus - 1)))
+            offer({static_cast<int>(n - minus)});
+    for (const Block& b : roles.blocks)
+      if (b.shape.size() == 2)
+        for (int side : {0, 1})
+          if (const auto n = b.shape[static_cast<std::size_t>(side)]; static_cast<double>(n) > top)
+            offer({static_cast<int>(b.shape[static_cast<std::size_t>(1 - side)]), static_cast<int>(n)});
+  }
+  const std::size_t plain = out.size();
+  for (const Datum& d : roles.data) {
+    if ((d.role != Role::input && d.role != Role::unknown) || d.given.name == x.given.name) continue;
+    if (d.given.array.shape.size() != 2 && d.given.array.shape.size() != 1) continue;
+    for (std::size_t n : d.given.array.shape)
+      for (std::size_t k = 0; k < plain && n > 1; ++k) {
+        Front f = out[k];
+        f.features = static_cast<int>(n);
+        offer(f);
+      }
+  }
+  return out;
+}
+
+}  // namespace retrograde::doctor

@@ -1,0 +1,17 @@
+// What the arrays may be besides what their names say, and what may stand before the first layer.
+#pragma once
+
+#include "retrograde/doctor/roles.h"
+#include "retrograde/doctor/structure.h"
+
+namespace retrograde::doctor {
+
+// The roles as found; then with data where only a first letter made parameters of them ("u", "batch"); then
+// with one array of tokens as input and target at once, the target one step ahead.
+std::vector<Roles> role_alternatives(const Roles& roles);
+
+// The widths that an input x may have for the network: as it is, as one-hot tokens, or through an embedding;
+// with the zero start state or one made of features.
+std::vector<Front> fronts(const Roles& roles, const Datum& x);
+
+}  // namespace retrograde::doctor
