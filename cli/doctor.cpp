@@ -30,9 +30,9 @@ struct DoctorOptions {
   bool json = false;
 };
 
-const std::vector<std::string> kRoles = {"input",    "target",         "h0",        "c0",
-                                         "lengths",  "loss",           "outputs",   "states",
-                                         "upstream", "final gradient", "parameter", "ignore"};
+const std::vector<std::string> kRoles = {"input",          "target",    "h0",      "c0",     "lengths",
+                                         "mask",           "loss",      "outputs", "states", "upstream",
+                                         "final gradient", "parameter", "ignore"};
 
 bool is_role(const std::string& word) {
   return std::ranges::count(kRoles, word) > 0 || word.starts_with("gradient of ") ||
