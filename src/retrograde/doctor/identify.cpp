@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <tuple>
 
 #include "retrograde/doctor/alternatives.h"
 #include "retrograde/doctor/losses.h"
@@ -138,7 +140,7 @@ class Identifier {
   void cell_pass(const Datum& x, Cell cell, int layers) {
     const Array& given = x.given.array;
     const bool tokens = whole_numbers(given.values);
-    const auto all = structures(roles_->blocks, cell, layers, fronts(*roles_, x), deadline_);
+    const std::vector<Structure>& all = structures_of(x, cell, layers);
     for (std::size_t k = range_.from; k < std::min(all.size(), range_.to); ++k) {
       const Structure& s = all[k];
       if (wide_ && s.order > 5 && s.cell == Cell::lstm) continue;
@@ -161,6 +163,12 @@ class Identifier {
         }
       }
     }
+  }
+
+  const std::vector<Structure>& structures_of(const Datum& x, Cell cell, int layers) {
+    const auto [at, fresh] = structures_.try_emplace({roles_, x.given.name, cell, layers});
+    if (fresh) at->second = structures(roles_->blocks, cell, layers, fronts(*roles_, x), deadline_);
+    return at->second;
   }
 
   void forms_pass(Problem& p, const Structure& s) {
@@ -364,6 +372,7 @@ class Identifier {
   std::vector<Hypothesis> found_;
   int contradicted_ = 0;
   bool exact_ = false;  // one reproduces the whole claim: nothing better can come
+  std::map<std::tuple<const Roles*, std::string, Cell, int>, std::vector<Structure>> structures_;
   // The reading that is being tried.
   Range range_ = kLikely;
   const Roles* roles_ = nullptr;

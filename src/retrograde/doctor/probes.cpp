@@ -181,6 +181,8 @@ std::optional<Hypothesis> ask(Program& program, const Hypothesis& whole, Point p
   p.T = point.steps;
   p.x.resize(static_cast<std::size_t>(p.T * p.B * p.I));
   p.target.resize(static_cast<std::size_t>(p.T * p.B * p.O));
+  if (!p.tokens.empty()) p.tokens.resize(static_cast<std::size_t>(p.T * p.B));
+  if (!p.mask.empty()) p.mask.resize(static_cast<std::size_t>(p.T * p.B));
   p.end.assign(p.end.size(), p.T);
   if (!set_start(p, program, batch, point.start)) return std::nullopt;
   if (targets_are_free(h))

@@ -242,15 +242,23 @@ class Enumerator {
   Enumerator(const std::vector<Block>& blocks, Cell cell, const Dims& dims, std::vector<Structure>& out)
       : blocks_(blocks), cell_(cell), dims_(dims), out_(out), chosen_(blocks.size()) {
     int first = 9;
-    for (const Block& b : blocks)
-      if (const int n = suggest(b.parameter).layer; n >= 0) first = std::min(first, n);
+    for (const Block& b : blocks) {
+      named_layer_.push_back(suggest(b.parameter).layer);
+      if (const int n = named_layer_.back(); n >= 0) first = std::min(first, n);
+    }
     for (const Block& b : blocks) {
       readings_.push_back(Reader(b, dims, first).readings);
       if (readings_.back().empty()) return;
     }
     // The least doubt that the blocks from i on add.
     rest_.assign(blocks.size() + 1, 0);
-    for (std::size_t i = blocks.size(); i-- > 0;) rest_[i] = rest_[i + 1] + readings_[i].front().doubt;
+    later_.assign(blocks.size() + 1, 0);
+    for (std::size_t i = blocks.size(); i-- > 0;) {
+      rest_[i] = rest_[i + 1] + readings_[i].front().doubt;
+      later_[i] = later_[i + 1];
+      for (const Reading& r : readings_[i]) later_[i] |= 1U << slot(r.type, r.layer);
+    }
+    if (!reachable(0)) return;
     for (const double more : {0.35, 1.0, 2.0, 4.0, 100.0}) {
       found_.clear();
       bound_ = rest_[0] + more;
@@ -265,7 +273,6 @@ class Enumerator {
   }
 
  private:
-  static constexpr Type kSingle[] = {Type::V, Type::c, Type::E, Type::P, Type::p};
   static constexpr std::size_t kKept = 24;
   static constexpr int kNodes = 4000;  // a bound on the work where equal sizes leave everything open
 
@@ -283,16 +290,18 @@ class Enumerator {
     for (const Reading& r : readings_[i]) {
       if (doubt + r.doubt + rest_[i + 1] > bound_) break;  // readings are sorted
       chosen_[i] = r;
-      if (possible(i + 1)) descend(i + 1, doubt + r.doubt);
+      int& n = counts_[slot(r.type, r.layer)][r.stacked];
+      ++n;
+      if (possible(i) && reachable(i + 1)) descend(i + 1, doubt + r.doubt);
+      --n;
     }
   }
 
-  int count(std::size_t n, Type type, int layer, bool stacked) const {
-    int k = 0;
-    for (std::size_t i = 0; i < n; ++i)
-      k += chosen_[i].type == type && chosen_[i].layer == layer && chosen_[i].stacked == stacked;
-    return k;
+  static std::size_t slot(Type type, int layer) {
+    return 2 * static_cast<std::size_t>(type) + static_cast<std::size_t>(layer);
   }
+  int count(Type type, int layer, bool stacked) const { return counts_[slot(type, layer)][stacked]; }
+  bool any(Type type, int layer) const { return count(type, layer, false) + count(type, layer, true) > 0; }
 
   // The gates' arrays of one kind are stored in one way.
   bool alike(std::size_t last) const {
@@ -303,35 +312,35 @@ class Enumerator {
     });
   }
 
-  bool possible(std::size_t n) const {
-    for (int l = 0; l < static_cast<int>(dims_.H.size()); ++l) {
-      const int G = dims_.G;
-      for (Type t : {Type::W, Type::U, Type::joined})
-        if (count(n, t, l, false) > G || count(n, t, l, true) > 1 ||
-            (count(n, t, l, true) && count(n, t, l, false)))
-          return false;
-      if (count(n, Type::b, l, false) > 2 * G || count(n, Type::b, l, true) > 2) return false;
-    }
-    if (!alike(n - 1)) return false;
-    return std::all_of(std::begin(kSingle), std::end(kSingle),
-                       [&](Type t) { return count(n, t, 0, false) <= 1; });
+  // Whether the reading chosen last is not one too many.
+  bool possible(std::size_t last) const {
+    const Reading& r = chosen_[last];
+    const int single = count(r.type, r.layer, false), stacked = count(r.type, r.layer, true), G = dims_.G;
+    if (r.type >= Type::V) return single <= 1;
+    if (r.type == Type::b ? single > 2 * G || stacked > 2 : single > G || stacked > 1 || (single && stacked))
+      return false;
+    return alike(last);
+  }
+
+  // Whether the blocks from i on can bring what is missing.
+  bool reachable(std::size_t i) const {
+    auto open = [&](Type t, int l) { return any(t, l) || (later_[i] >> slot(t, l) & 1U); };
+    for (int l = 0; l < static_cast<int>(dims_.H.size()); ++l)
+      if (!open(Type::joined, l) && !(open(Type::W, l) && open(Type::U, l))) return false;
+    return (dims_.O == 0 || open(Type::V, 0)) && (dims_.front.vocabulary == 0 || open(Type::E, 0)) &&
+           (dims_.front.features == 0 || open(Type::P, 0));
   }
 
   bool complete() const {
-    const std::size_t n = blocks_.size();
     const int G = dims_.G;
     for (int l = 0; l < static_cast<int>(dims_.H.size()); ++l) {
-      auto full = [&](Type t) { return count(n, t, l, true) == 1 || (count(n, t, l, false) == G); };
+      auto full = [&](Type t) { return count(t, l, true) == 1 || count(t, l, false) == G; };
       if (!full(Type::joined) && !(full(Type::W) && full(Type::U))) return false;
-      if (full(Type::joined) && (count(n, Type::W, l, false) + count(n, Type::U, l, false) +
-                                 count(n, Type::W, l, true) + count(n, Type::U, l, true)))
-        return false;
-      const int b = count(n, Type::b, l, false);
-      if (G > 1 && b % G) return false;
+      if (full(Type::joined) && (any(Type::W, l) || any(Type::U, l))) return false;
+      if (G > 1 && count(Type::b, l, false) % G) return false;
     }
-    auto have = [&](Type t) { return count(n, t, 0, false) == 1; };
-    return have(Type::V) == (dims_.O > 0) && have(Type::E) == (dims_.front.vocabulary > 0) &&
-           have(Type::P) == (dims_.front.features > 0);
+    return any(Type::V, 0) == (dims_.O > 0) && any(Type::E, 0) == (dims_.front.vocabulary > 0) &&
+           any(Type::P, 0) == (dims_.front.features > 0);
   }
 
   // Layers in the order of the digits in the names.
@@ -340,7 +349,7 @@ class Enumerator {
     for (std::size_t i = 0; i < blocks_.size(); ++i)
       for (std::size_t k = 0; k < i; ++k) {
         if (chosen_[i].type >= Type::V || chosen_[k].type >= Type::V) continue;
-        const int a = suggest(blocks_[i].parameter).layer, b = suggest(blocks_[k].parameter).layer;
+        const int a = named_layer_[i], b = named_layer_[k];
         const int named = a == b ? 0 : a > b ? 1 : -1, read = chosen_[i].layer - chosen_[k].layer;
         if (a >= 0 && b >= 0 && ((named == 0) != (read == 0) || named * read < 0)) doubt += 1;
         if (chosen_[i].type == chosen_[k].type && read < 0 && a < 0) doubt += 0.3;
@@ -468,6 +477,9 @@ class Enumerator {
   std::vector<std::vector<Reading>> readings_;
   std::vector<Found> found_;
   std::vector<double> rest_;
+  std::vector<unsigned> later_;  // which readings (a bit a slot) the blocks from i on have
+  std::vector<int> named_layer_;
+  std::array<std::array<int, 2>, 18> counts_{};  // chosen readings by slot and stacked
   double bound_ = 0;
   int nodes_ = 0;
 };
