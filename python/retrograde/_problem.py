@@ -33,7 +33,9 @@ def like(array: Array, original: Any) -> Any:
     if isinstance(original, (list, tuple)):
         return type(original)(array.tolist()) if type(original) in (list, tuple) else array.copy()
     if isinstance(original, (bool, int, float)):
-        return type(original)(array)
+        return type(original)(array.item())
+    if isinstance(original, np.generic):
+        return array.dtype.type(array.item())
     return array.copy()
 
 

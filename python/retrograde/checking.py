@@ -385,12 +385,11 @@ class _Watched:
         else:
             after, data_after = ({n: a.copy() for n, a in arrays.items()} for arrays in (before, data))
             result = self._asked(after, data_after)
-        for name, array in after.items():
-            if name in params and not _same(array, before[name]):
-                params[name][...] = array
-        for name, array in data_after.items():
-            if renamed[name] in batch and not _same(array, data[name]):
-                batch[renamed[name]][...] = array
+        given = {**params, **batch}  # the library takes a learned start state for a part of the batch
+        for old, new, names in ((before, after, {n: n for n in after}), (data, data_after, renamed)):
+            for name, array in new.items():
+                if names[name] in given and not _same(array, old[name]):
+                    given[names[name]][...] = array.reshape(given[names[name]].shape)
         return result
 
     def _asked(self, params: Arrays, batch: Arrays) -> Any:
@@ -405,11 +404,18 @@ class _Watched:
 
     def _typed(self, params: Arrays, batch: Arrays, renamed: Mapping[str, str]) -> tuple[Arrays, Arrays]:
         """In the types that the user gave; what the library does not vary is as it was."""
-        p, b = self._problem.arrays, self._problem.batch_arrays
+        given = {**params, **batch}
         return (
-            {n: params[n].astype(a.dtype) if n in params else a.copy() for n, a in p.items()},
-            {n: batch[renamed[n]].astype(a.dtype) if renamed[n] in batch else a.copy() for n, a in b.items()},
+            {n: _typed(given.get(n), a) for n, a in self._problem.arrays.items()},
+            {n: _typed(given.get(renamed[n]), a) for n, a in self._problem.batch_arrays.items()},
         )
+
+
+def _typed(value: Array | None, own: Array) -> Array:
+    if value is None:
+        return own.copy()
+    value = value.astype(own.dtype)
+    return value.reshape(own.shape) if value.size == own.size else value  # a number crosses as an array of one
 
 
 def _same(a: Array, b: Array) -> bool:

@@ -41,6 +41,7 @@ class Diagnosis {
       unrecognised(roles);
     else
       consider(hypotheses, roles);
+    judge_the_rest(roles);
     return finish();
   }
 
@@ -208,6 +209,35 @@ class Diagnosis {
     else
       report_.power = power_of(*e.h, *e.judge, precision_,
                                std::min(after(1), Clock::now() + std::chrono::milliseconds(500)));
+  }
+
+  // Gradients that the recognised network has no place for are not passed over.
+  void judge_the_rest(const Roles& roles) {
+    std::vector<Block> rest;
+    for (const std::vector<Block>* group : {&roles.blocks, &roles.state_blocks})
+      for (const Block& b : *group)
+        if (!b.claim.empty() && std::none_of(report_.blocks.begin(), report_.blocks.end(),
+                                             [&](const BlockRow& r) { return r.parameter == b.parameter; }))
+          rest.push_back(b);
+    if (rest.empty() || report_.blocks.empty()) return;
+    std::vector<std::string> names;
+    for (const Block& b : rest) names.push_back(b.gradient);
+    if (!can_ask_loss()) {
+      report_.notes.push_back(
+          fmt::format("not judged: {}, for which this network has no place (a loss to call would judge it)",
+                      fmt::join(names, ", ")));
+      return;
+    }
+    NumericJudgement heard = judge_by_loss(*program_, rest, precision_, true, progress());
+    if (heard.verdict == Verdict::differs && report_.verdict != Verdict::differs) {
+      report_.verdict = Verdict::differs;
+      report_.where =
+          fmt::format("wrong: {}; the network's own parameters are right", fmt::join(names, ", "));
+      report_.power.clear();
+    }
+    report_.blocks.insert(report_.blocks.begin(), heard.rows.begin(), heard.rows.end());
+    report_.findings.insert(report_.findings.end(), heard.findings.begin(), heard.findings.end());
+    report_.notes.push_back(fmt::format("{} judged by {}", fmt::join(names, ", "), heard.extent));
   }
 
   // No network of ours fits: the author's loss judges, if it can be asked.

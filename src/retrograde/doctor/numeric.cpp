@@ -24,13 +24,16 @@ constexpr double kMiss = 1e-2;
 // The blocks with claims as one vector, and the loss as its function.
 class Flat {
  public:
-  Flat(Program& program, const std::vector<Block>& blocks) : program_(program), point_(program.parameters()) {
+  Flat(Program& program, const std::vector<Block>& blocks)
+      : program_(program), parameters_(program.parameters()), batch_(program.batch()) {
     for (const Block& b : blocks) {
-      const auto at = std::find_if(point_.begin(), point_.end(),
-                                   [&](const NamedArray& a) { return a.name == b.parameter; });
-      if (b.claim.empty() || at == point_.end()) continue;
+      Array* array = nullptr;
+      for (Arrays* group : {&parameters_, &batch_})
+        for (NamedArray& a : *group)
+          if (a.name == b.parameter) array = &a.array;
+      if (b.claim.empty() || !array) continue;
       blocks_.push_back(&b);
-      arrays_.push_back(&at->array);
+      arrays_.push_back(array);
       theta.insert(theta.end(), b.value.begin(), b.value.end());
       const Real claim = in_order(b);
       claimed.insert(claimed.end(), claim.begin(), claim.end());
@@ -43,7 +46,7 @@ class Flat {
       std::copy_n(x.begin() + static_cast<long>(at), a->size(), a->values.begin());
       at += a->size();
     }
-    return program_.loss(point_, program_.batch());
+    return program_.loss(parameters_, batch_);
   }
 
   const std::vector<const Block*>& blocks() const { return blocks_; }
@@ -61,7 +64,7 @@ class Flat {
   }
 
   Program& program_;
-  Arrays point_;
+  Arrays parameters_, batch_;
   std::vector<const Block*> blocks_;
   std::vector<Array*> arrays_;
 };
