@@ -207,14 +207,18 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
                     : piece.kind == Kind::E ? problem_.I
                                             : problem_.layers[left_layer].hidden;
   const Tape& tape = tapes_[p.right_layer < 0 ? l : static_cast<std::size_t>(p.right_layer)];
+  const Real own =
+      p.own ? remade(problem_, static_cast<int>(left_layer), tapes_[left_layer], e.deltas[left_layer], *p.own)
+            : Real();
   const auto kept = p.tokens ? kept_tokens(tape, p.tokens) : std::vector<char>();
   Real out(static_cast<std::size_t>(n * piece.cols), 0);
   for (int t = 0; t < T; ++t) {
     if (!in_range(p, t, T)) continue;
     const double* left = head                    ? e.dy.data() + t * B * width
                          : piece.kind == Kind::E ? dx.data() + t * B * width
+                         : p.own                 ? own.data() + t * B * width
                                                  : e.deltas[left_layer].at(p.left, t);
-    int s = t + p.shift;
+    int s = (p.reversed ? T - 1 - t : t) + p.shift;
     if (p.wraps && s < 0) s = T - 1;
     if (s < -1 || s > T) continue;
     const double* right = p.right == Var::none ? nullptr : tape.at(p.right, s);

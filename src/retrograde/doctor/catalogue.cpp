@@ -19,6 +19,8 @@ Mistakes sweep_mistakes(const Problem& problem, const Words& words, int layer) {
   else
     add_layer_mistakes(problem, words, layer, out);
   add_derivative_mistakes(problem, words, all);
+  add_factor_mistakes(problem, words, all);
+  add_term_mistakes(problem, words, all);
   add_carry_mistakes(problem, words, all);
   add_gate_mistakes(problem, words, all);
   add_time_mistakes(problem, words, all);
@@ -64,8 +66,10 @@ void lay_out(Page& page, const Problem& p) {
   const std::string cell(p.net.cell == Cell::elman ? "Elman" : name(p.net.cell));
   for (const Mistake& m : head_mistakes(p, words)) put(page, m.name, {cell, m.where, m.sentence, m.fix});
   for (int l = 0; l < static_cast<int>(p.layers.size()); ++l)
-    for (const Mistake& m : sweep_mistakes(p, words, l))
+    for (Mistake& m : sweep_mistakes(p, words, l)) {
+      fill_lines(p, words, m);
       put(page, m.name, {cell, m.where, m.sentence, m.fix});
+    }
   for (Kind kind : {Kind::W, Kind::U, Kind::b, Kind::V, Kind::dx, Kind::dh0})
     for (int layer = 0; layer < static_cast<int>(p.layers.size()); ++layer) {
       const Piece piece{kind, layer, 0, 7, kind == Kind::b ? 1 : kind == Kind::W && layer == 0 ? 4 : 7,

@@ -169,7 +169,7 @@ std::vector<Finding> findings_of(const Hypothesis& h, const std::vector<Target>&
     };
     for (std::size_t i = 1; i < readings.size(); ++i) also(readings[i].name, readings[i].sentence);
     for (const Atom& e : best.equivalents[k]) also(e.name, e.sentence);
-    if (!a.alias.empty()) also(a.alias, a.sentence);
+    for (const std::string& other : a.aliases) also(other, a.sentence);
     for (const Alternative& other : same_numbers(h, targets, a)) also(other.name, other.sentence);
     // Other explanations that differ from this one in this mistake alone.
     for (std::size_t other = 1; other < found.best.size(); ++other) {
@@ -191,7 +191,7 @@ std::vector<Finding> findings_of(const Hypothesis& h, const std::vector<Target>&
     f.certainty = f.equivalents.empty() ? "certain" : "one of several";
     out.push_back(f);
     if (!main.also.empty()) {
-      f.name = main.also;
+      f.name = main.also, f.sentence = main.also_sentence;
       f.equivalents.clear();
       out.push_back(std::move(f));
     }

@@ -45,12 +45,6 @@ int severity(Verdict v) { return v == Verdict::differs ? 2 : v == Verdict::canno
 
 double unit(Precision precision) { return precision == Precision::single ? 0x1.8p-24 : 0x1p-52; }
 
-double largest(const Real& v) {
-  double m = 0;
-  for (double x : v) m = std::max(m, std::abs(x));
-  return m;
-}
-
 Judge::Judge(const Hypothesis& h) : h_(h), targets_(targets_of(h)) {
   const Engine engine(h.problem);
   const Evaluation e = engine.evaluate(right_plan(h.problem));

@@ -16,7 +16,6 @@ enum class Precision { double_, single };
 
 // A rounding of the claim's arithmetic, relative.
 double unit(Precision precision);
-double largest(const Real& v);
 
 class Judge {
  public:

@@ -24,7 +24,14 @@ struct Words {
   std::string back_U(int layer, int gate, const std::string& delta, bool right = true) const;
   std::string back_W(int layer, int gate, const std::string& delta, bool right = true) const;
   std::string back_V(const std::string& delta, bool right = true) const;
+  // A line of the table in the user's orientation: "dz_f[t] = dc[t] * c[t-1] * f[t] * (1 - f[t])".
+  std::string line(const Problem& problem, int layer, const Step& step) const;
 };
+
+std::string text_of(const Network& net, const Factor& factor);
+// The activated value of a pre-activation (of the cell state: tanh_c).
+Var activated(Cell cell, Var preactivation);
+std::string text_of(Cell cell, Back delta);
 
 struct Mistake {
   std::string name;          // public, from the catalogue
@@ -36,14 +43,34 @@ struct Mistake {
   double weight = 0.1;       // prior: the smaller, the commoner
   std::vector<int> entries;  // what it patches; two mistakes of one entry do not compose
   std::function<void(Plan&)> patch;
-  std::string alias;  // another catalogue name for the very same patch
+  std::vector<std::string> aliases;  // other catalogue names for the very same patch
 };
 
 using Mistakes = std::vector<Mistake>;
 // An entry that stands for every entry of the layer.
 inline constexpr int kWholeLayer = -1;
 
+// A patch of one layer's table as a mistake of the sweep.
+Mistake layer_mistake(std::size_t layer, std::string name, std::string where, std::string sentence,
+                      double weight, std::vector<int> entries, std::function<void(LayerPlan&)> patch);
+// Where a mistake of the sweep says no more, its fix and its line are those of the table that it changes.
+void fill_lines(const Problem& problem, const Words& words, Mistake& m);
+// Where a factor stands in the layer's table.
+struct Site {
+  std::size_t step, term, factor;
+  int entry(std::size_t layer) const {
+    return static_cast<int>(1000 * layer + 100 * step + 10 * term + factor);
+  }
+};
+// The entry of a table that other patches may have changed already; null where it is no longer there.
+Term* find_term(LayerPlan& plan, const Site& site);
+Factor* find_factor(LayerPlan& plan, const Site& site);
+// Entries of a term as a whole: its source and matrix, its coefficient, another factor.
+enum Part : std::size_t { kSource = 9, kCoefficient = 8, kExtra = 7 };
+
 void add_derivative_mistakes(const Problem& problem, const Words& words, Mistakes& to);
+void add_factor_mistakes(const Problem& problem, const Words& words, Mistakes& to);
+void add_term_mistakes(const Problem& problem, const Words& words, Mistakes& to);
 void add_gate_mistakes(const Problem& problem, const Words& words, Mistakes& to);
 void add_carry_mistakes(const Problem& problem, const Words& words, Mistakes& to);
 void add_time_mistakes(const Problem& problem, const Words& words, Mistakes& to);
@@ -60,9 +87,14 @@ struct BlockMistake {
   Product product;
   bool transposed = false;
   double weight = 0.1;
+  std::vector<std::string> aliases;
+  std::string yours;
 };
 // All single mistakes of a piece's product; the first is the right product, named "".
 std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& words, const Piece& piece,
                                          const Product& right);
+// The sweep's mistakes of one gate's own line, made in this block alone: the carry has the right delta.
+std::vector<BlockMistake> own_mistakes(const Problem& problem, const Words& words, const Piece& piece,
+                                       const Product& right, const Mistakes& sweep);
 
 }  // namespace retrograde::doctor

@@ -14,12 +14,13 @@ class Adder {
   Adder(const Product& right, std::vector<BlockMistake>& to) : right_(right), to_(to) {}
   template <class F>
   void add(const char* name, std::string sentence, std::string fix, double weight, F&& change) {
-    BlockMistake m{name, std::move(sentence), std::move(fix), right_, false, weight};
+    BlockMistake m{name, std::move(sentence), std::move(fix), right_, false, weight, {}, ""};
     change(m.product);
     to_.push_back(std::move(m));
   }
+  void also(const char* alias) { to_.back().aliases.push_back(alias); }
   void transposed(std::string sentence) {
-    BlockMistake m{"array-transposed", std::move(sentence), "transpose it", right_, true, 0.05};
+    BlockMistake m{"array-transposed", std::move(sentence), "transpose it", right_, true, 0.05, {}, ""};
     to_.push_back(std::move(m));
   }
 
@@ -73,6 +74,11 @@ void add_lefts(const Problem& problem, const Product& right, Adder& to) {
            "use the whole delta", 0.06, [](Product& p) { p.left = Back::q; });
   to.add("carry-dropped", "only the output's own error is in it, before derivative and carry",
          "use the whole delta", 0.09, [](Product& p) { p.left = Back::up; });
+  to.add("carry-wrong-order", "it is made from what this step hands back to the previous one",
+         "use the delta of this step", 0.1, [](Product& p) { p.left = Back::hc; });
+  if (problem.net.cell == Cell::gru && !problem.net.reset_after)
+    to.add("gate-factor", "it is made from d(r h), the error of the reset state", "use the gate's own delta",
+           0.1, [](Product& p) { p.left = Back::q; });
 }
 
 void add_rights(const Problem& problem, const Piece& piece, const Product& right, Adder& to) {
@@ -121,10 +127,51 @@ void add_rights(const Problem& problem, const Piece& piece, const Product& right
         p.shift = 0;
       });
   }
-  if (piece.kind == Kind::W)
-    for (int s : {-1, 1})
+  if (piece.kind == Kind::W) {
+    for (int s : {-1, 1}) {
       to.add("input-index-shifted", fmt::format("it uses x[t{:+d}], where x[t] is due", s), "use x[t]", 0.04,
              [s](Product& p) { p.shift = s; });
+      to.also("layer-input-wrong");
+    }
+    to.add("input-index-shifted", "it uses x[T-1-t], the inputs in reversed order", "use x[t]", 0.05,
+           [](Product& p) { p.reversed = true; });
+    to.also("layer-input-wrong");
+  }
+  if ((piece.kind == Kind::U || piece.kind == Kind::V) && right.right == Var::h) {
+    const char* due = piece.kind == Kind::U ? "use h[t-1]" : "use h[t]";
+    to.add("state-index-shifted", "it uses the states in reversed order", due, 0.08,
+           [](Product& p) { p.reversed = true; });
+    for (int g = 0; g < problem.gates && problem.gates > 1; ++g)
+      to.add("layer-input-wrong",
+             fmt::format("it uses gate {}, where the state is due", gate_name(problem.net.cell, g)), due,
+             0.12, [g](Product& p) {
+               p.right = Var::a0 + g;
+               p.shift = 0;
+             });
+    if (problem.net.cell == Cell::lstm)
+      for (int s : {right.shift, 0}) {
+        to.add("gate-factor",
+               fmt::format("it uses tanh(c[t{}]), without the output gate, where the state is due",
+                           s ? "-1" : ""),
+               due, 0.08 + 0.04 * (s != right.shift), [s](Product& p) {
+                 p.right = Var::m;
+                 p.shift = s;
+               });
+        to.also("layer-input-wrong");
+      }
+    to.add("layer-input-wrong", "it uses the input, where the state is due", due, 0.1, [](Product& p) {
+      p.right = Var::x;
+      p.shift = 0;
+    });
+  }
+  if (piece.kind == Kind::W && right.right == Var::x && piece.layer == 0)
+    for (int s : {-1, 0})
+      to.add("layer-input-wrong",
+             fmt::format("it uses the state h[t{}], where the input is due", s ? "-1" : ""), "use x[t]", 0.1,
+             [s](Product& p) {
+               p.right = Var::h;
+               p.shift = s;
+             });
   if (piece.kind == Kind::V) {
     to.add("state-index-shifted", "it uses h[t-1], where the same step's state h[t] is due", "use h[t]", 0.02,
            [](Product& p) { p.shift = -1; });
@@ -237,7 +284,7 @@ void add_input(const Problem& problem, const Words& words, const Piece& piece, A
 
 std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& words, const Piece& piece,
                                          const Product& right) {
-  std::vector<BlockMistake> out{{"", "", "", right, false, 0}};
+  std::vector<BlockMistake> out{{"", "", "", right, false, 0, {}, ""}};
   Adder to(right, out);
   if (piece.kind == Kind::dx || piece.kind == Kind::E) add_input(problem, words, piece, to);
   if (piece.kind >= Kind::P && piece.kind != Kind::dx) add_states(problem, piece, to);
@@ -265,6 +312,35 @@ std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& wo
   if (problem.B > 1)
     to.add("bias-reduced-wrongly", "only the batch's first row is in it", "add up the whole batch", 0.08,
            [](Product& p) { p.first_row_only = true; });
+  return out;
+}
+
+std::vector<BlockMistake> own_mistakes(const Problem& problem, const Words& words, const Piece& piece,
+                                       const Product& right, const Mistakes& sweep) {
+  std::vector<BlockMistake> out;
+  const auto layer = static_cast<std::size_t>(piece.layer);
+  const Plan plan = right_plan(problem);
+  const std::vector<Step>& steps = plan.layers[layer].steps;
+  for (const Mistake& m : sweep) {
+    if (m.layer != piece.layer || m.entries.size() > 2 || m.entries.front() % 1000 < 10) continue;
+    Plan wrong = plan;
+    m.patch(wrong);
+    const std::vector<Step>& has = wrong.layers[layer].steps;
+    std::size_t at = steps.size(), changes = 0;
+    for (std::size_t s = 0; s < steps.size() && has.size() == steps.size(); ++s)
+      if (!(has[s] == steps[s])) at = s, ++changes;
+    if (changes != 1 || has[at].target != right.left) continue;
+    BlockMistake b{m.name,
+                   fmt::format("in this block alone, {}", m.sentence),
+                   words.line(problem, piece.layer, steps[at]),
+                   right,
+                   false,
+                   m.weight + 0.02,
+                   m.aliases,
+                   words.line(problem, piece.layer, has[at])};
+    b.product.own = std::make_shared<const Step>(has[at]);
+    out.push_back(std::move(b));
+  }
   return out;
 }
 

@@ -24,7 +24,7 @@ class Adder {
               weight,
               {},
               {},
-              ""};
+              {}};
     for (int e : entries) m.entries.push_back(static_cast<int>(1000 * layer_) + e);
     m.patch = [l = layer_, patch = std::move(patch)](Plan& plan) { patch(plan.layers[l]); };
     to_.push_back(std::move(m));
@@ -68,7 +68,8 @@ void add_recurrent_matrix(const Problem& problem, const Words& words, std::size_
     for (const Site& s : sites) entries.push_back(static_cast<int>(100 * s.step + 10 * s.term) + 9);
     to.add(name, std::move(where), std::move(sentence), std::move(fix), std::move(yours), weight, entries,
            [sites, change = std::move(change)](LayerPlan& plan) {
-             for (const Site& s : sites) change(plan.steps[s.step].terms[s.term]);
+             for (const Site& s : sites)
+               if (Term* term = find_term(plan, {s.step, s.term, 0})) change(*term);
            });
   };
   auto matrix = [](Matrix m) { return [m](Term& t) { t.matrix = m; }; };
@@ -80,12 +81,24 @@ void add_recurrent_matrix(const Problem& problem, const Words& words, std::size_
   with("carry-identity", "the carry", "the error goes back unchanged, without the recurrent matrix", fix,
        delta, 0.04, all, matrix(Matrix::identity));
   if (problem.layers[l].inputs == problem.layers[l].hidden) {
-    with("carry-wrong-matrix", "the carry",
+    with("carry-wrong-gate", "the carry",
          "the error goes back through the input's matrix instead of the recurrent one", fix,
          words.back_W(L, 0, delta), 0.08, all, matrix(Matrix::input));
-    with("carry-wrong-matrix", "the carry",
+    with("carry-wrong-gate", "the carry",
          "the error goes back through the input's matrix instead of the recurrent one", fix,
          words.back_W(L, 0, delta, false), 0.1, all, matrix(Matrix::input_transposed));
+  }
+  for (const auto& [slice, joined] :
+       {std::pair(Matrix::slice_of_hx, "[h, x]"), std::pair(Matrix::slice_of_xh, "[x, h]")}) {
+    const std::string sentence = fmt::format(
+        "the error goes back through the wrong columns of the joined matrix for {}, not through the state's",
+        joined);
+    with("carry-wrong-gate", "the carry", sentence, fix, "", 0.09, all, matrix(slice));
+    for (const Site& one : all)
+      if (all.size() > 1)
+        with("carry-wrong-gate",
+             fmt::format("the carry through gate {}", gate_name(problem.net.cell, one.gate)), sentence, "",
+             "", 0.12, {one}, matrix(slice));
   }
   if (elman) {
     to.add("derivative-missing", "the carry",

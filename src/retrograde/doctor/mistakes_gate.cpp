@@ -11,116 +11,6 @@ namespace retrograde::doctor {
 
 namespace {
 
-std::string var_text(Cell cell, Var v, Fn fn, int shift) {
-  std::string base;
-  const int k = static_cast<int>(v);
-  if (v >= Var::a0 && v <= Var::a3)
-    base = cell == Cell::elman ? "h" : std::string(gate_name(cell, k - static_cast<int>(Var::a0)));
-  else if (v >= Var::z0 && v <= Var::z3)
-    base = fmt::format("z_{}", gate_name(cell, k - static_cast<int>(Var::z0)));
-  else if (v == Var::m)
-    base = "tanh_c";
-  else if (v == Var::hn)
-    base = "(h_prev - n)";
-  else if (v == Var::p)
-    base = "(U_n h_prev)";
-  else
-    base = v == Var::c ? "c" : "h";
-  const char* step = shift < 0 ? "[t-1]" : shift > 0 ? "[t+1]" : "[t]";
-  if (fn == Fn::complement) return fmt::format("(1 - {}{})", base, step);
-  return fmt::format("{}{}{}", base, step, fn == Fn::square ? "**2" : "");
-}
-
-std::string target_text(Cell cell, Back b) {
-  switch (b) {
-    case Back::dh:
-      return "dh";
-    case Back::dc:
-      return "dc";
-    case Back::hc:
-      return "dh_prev";
-    case Back::cc:
-      return "dc_prev";
-    case Back::dp:
-      return "the candidate's recurrent delta";
-    case Back::q:
-      return "d(r h)";
-    default:
-      return fmt::format("d{}", gate_name(cell, static_cast<int>(b) - static_cast<int>(Back::da0)));
-  }
-}
-
-struct Replacement {
-  Var var;
-  Fn fn;
-  int shift;
-  const char* name;
-  double weight;
-};
-
-std::vector<Replacement> replacements(const Problem& problem, const Factor& factor) {
-  std::vector<Replacement> out;
-  out.push_back({factor.var, Fn::one, factor.shift, "gate-factor", 0.03});
-  const char* shifted = factor.var == Var::c   ? "cell-index-shifted"
-                        : factor.var == Var::h ? "state-index-shifted"
-                                               : "carry-wrong-gate";
-  for (int s = -1; s <= 1; ++s)
-    if (s != factor.shift)
-      out.push_back({factor.var, factor.fn, s, shifted, factor.var == Var::c && s == 0 ? 0.02 : 0.05});
-  if (factor.fn == Fn::value) out.push_back({factor.var, Fn::square, factor.shift, "gate-factor", 0.06});
-  const bool update = problem.net.cell == Cell::gru && factor.var == Var::a1;
-  out.push_back({factor.var, factor.fn == Fn::complement ? Fn::value : Fn::complement, factor.shift,
-                 update ? "update-gate-complemented" : "gate-factor", update ? 0.02 : 0.08});
-  std::vector<Var> others;
-  for (int g = 0; g < problem.gates; ++g) others.push_back(Var::a0 + g);
-  if (problem.net.cell == Cell::lstm) others.insert(others.end(), {Var::c, Var::m, Var::h});
-  if (problem.net.cell == Cell::gru) others.insert(others.end(), {Var::h, Var::p, Var::hn});
-  for (Var v : others) {
-    if (v == factor.var) continue;
-    const bool state = v == Var::c || v == Var::h || v == Var::m;
-    for (int s = state && v != Var::m ? -1 : 0; s <= 0; ++s)
-      out.push_back(
-          {v, Fn::value, s, state || factor.var == Var::hn ? "gate-factor" : "gates-swapped", 0.07});
-  }
-  return out;
-}
-
-void add_factor_mistakes(const Problem& problem, std::size_t l, const std::vector<Step>& steps,
-                         Mistakes& to) {
-  const Cell cell = problem.net.cell;
-  for (std::size_t s = 0; s < steps.size(); ++s)
-    for (std::size_t t = 0; t < steps[s].terms.size(); ++t)
-      for (std::size_t f = 0; f < steps[s].terms[t].factors.size(); ++f) {
-        const Factor& factor = steps[s].terms[t].factors[f];
-        if (factor.local_slope) continue;
-        const std::string target = target_text(cell, steps[s].target);
-        const std::string due = var_text(cell, factor.var, factor.fn, factor.shift);
-        for (const Replacement& r : replacements(problem, factor)) {
-          Mistake m;
-          const bool carry = steps[s].target == Back::cc || steps[s].target == Back::hc;
-          m.name = carry && r.var != factor.var ? "carry-wrong-gate" : r.name;
-          m.where = target;
-          const std::string has = var_text(cell, r.var, r.fn, r.shift);
-          m.sentence = r.fn == Fn::one ? fmt::format("{} lacks the factor {}", target, due)
-                       : r.fn == Fn::square
-                           ? fmt::format("{} has the factor {} twice", target, due)
-                           : fmt::format("{} is multiplied by {}, where {} is due", target, has, due);
-          m.fix = fmt::format("{}[t] = ... * {}", target, due);
-          m.yours = r.fn == Fn::one ? "" : has;
-          m.layer = static_cast<int>(l);
-          m.weight = r.weight;
-          m.entries = {static_cast<int>(1000 * l + 100 * s + 10 * t + f)};
-          m.patch = [l, s, t, f, r](Plan& plan) {
-            Factor& x = plan.layers[l].steps[s].terms[t].factors[f];
-            x.var = r.var;
-            x.fn = r.fn;
-            x.shift = r.shift;
-          };
-          to.push_back(std::move(m));
-        }
-      }
-}
-
 // One gate's whole delta used in another's place, in the carry too.
 void add_copied_deltas(const Problem& problem, std::size_t l, const std::vector<Step>& steps, Mistakes& to) {
   for (std::size_t s = 0; s < steps.size(); ++s)
@@ -131,9 +21,8 @@ void add_copied_deltas(const Problem& problem, std::size_t l, const std::vector<
       if (s == from || !gate(s) || !gate(from)) continue;
       Mistake m;
       m.name = "gate-copied";
-      m.where = target_text(problem.net.cell, steps[s].target);
-      m.sentence =
-          fmt::format("{} is a copy of {}", m.where, target_text(problem.net.cell, steps[from].target));
+      m.where = text_of(problem.net.cell, steps[s].target);
+      m.sentence = fmt::format("{} is a copy of {}", m.where, text_of(problem.net.cell, steps[from].target));
       m.fix = fmt::format("compute {} from its own gate's factors", m.where);
       m.layer = static_cast<int>(l);
       m.weight = 0.06;
@@ -145,22 +34,28 @@ void add_copied_deltas(const Problem& problem, std::size_t l, const std::vector<
     }
 }
 
-// Input and candidate gate exchange their factors: di = dc * i, dg = dc * g.
-void add_swapped_factors(const Problem& problem, std::size_t l, Mistakes& to) {
-  if (problem.net.cell != Cell::lstm) return;
-  Mistake m;
-  m.name = "gates-swapped";
-  m.where = "di and dg";
-  m.sentence = "di and dg have each other's factors: di = dc * i and dg = dc * g";
-  m.fix = "di[t] = dc[t] * g[t];  dg[t] = dc[t] * i[t]";
-  m.layer = static_cast<int>(l);
-  m.weight = 0.05;
-  m.entries = {static_cast<int>(1000 * l + 300), static_cast<int>(1000 * l + 500)};
-  m.patch = [l](Plan& plan) {
-    plan.layers[l].steps[3].terms[0].factors[0].var = Var::a0;
-    plan.layers[l].steps[5].terms[0].factors[0].var = Var::a2;
+// Two gates exchange a factor: di = dc * i and dg = dc * g, or each other's derivative formula.
+void add_swapped_factors(const Problem& problem, std::size_t l, const std::vector<Step>& steps,
+                         Mistakes& to) {
+  const auto gate = [&](std::size_t s) {
+    return steps[s].target >= Back::da0 && steps[s].target <= Back::da3 && steps[s].terms.size() == 1;
   };
-  to.push_back(std::move(m));
+  for (std::size_t a = 0; a < steps.size(); ++a)
+    for (std::size_t b = a + 1; b < steps.size(); ++b)
+      for (std::size_t k = 0; k < 2 && gate(a) && gate(b); ++k) {
+        const Factor &fa = steps[a].terms[0].factors[k], &fb = steps[b].terms[0].factors[k];
+        const std::string one = text_of(problem.net.cell, steps[a].target),
+                          two = text_of(problem.net.cell, steps[b].target);
+        to.push_back(layer_mistake(
+            l, "gates-swapped", fmt::format("{} and {}", one, two),
+            fmt::format("{} and {} have each other's factor: {} has {} and {} has {}", one, two, one,
+                        text_of(problem.net, fb), two, text_of(problem.net, fa)),
+            0.05, {Site{a, 0, k}.entry(l), Site{b, 0, k}.entry(l)}, [a, b, k](LayerPlan& plan) {
+              Factor *first = find_factor(plan, {a, 0, k}), *second = find_factor(plan, {b, 0, k});
+              if (first && second) std::swap(*first, *second);
+            }));
+        to.back().aliases = {"gate-factor"};
+      }
 }
 
 // The gates' deltas joined in another order than the weights have: blocks and carry see them in each other's
@@ -202,19 +97,24 @@ void add_permuted_deltas(const Problem& problem, std::size_t l, const std::vecto
   }
 }
 
-// The forward adds a constant 1 to the forget gate; the backward's derivative forgets it.
-void add_forget_bias(const Problem& problem, std::size_t l, Mistakes& to) {
+// The forward adds a constant 1 to the forget gate; the backward forgets it.
+void add_forget_bias(const Problem& problem, std::size_t l, const std::vector<Step>& steps, Mistakes& to) {
   if (problem.net.cell != Cell::lstm || !problem.net.forget_plus_one) return;
-  Mistake m;
-  m.name = "forget-bias";
-  m.where = "gate f";
-  m.sentence = "the forget gate's derivative is taken without the 1 that the forward adds";
-  m.fix = "df[t] * f[t] * (1 - f[t]) with f = sigmoid(z_f + 1)";
-  m.layer = static_cast<int>(l);
-  m.weight = 0.03;
-  m.entries = {static_cast<int>(1000 * l + 401)};
-  m.patch = [l](Plan& plan) { plan.layers[l].steps[4].terms[0].factors[1].fn = Fn::slope_without_one; };
-  to.push_back(std::move(m));
+  const Site derivative{4, 0, 1}, gate{steps.size() - 1, 0, 0};
+  const auto add = [&](const char* sentence, bool both, bool slope) {
+    std::vector<int> entries;
+    if (slope) entries.push_back(derivative.entry(l));
+    if (both || !slope) entries.push_back(gate.entry(l));
+    to.push_back(layer_mistake(l, "forget-bias", "gate f", sentence, 0.03, entries, [=](LayerPlan& plan) {
+      if (slope) plan.steps[derivative.step].terms[0].factors[1].fn = Fn::slope_without_one;
+      if (both || !slope)
+        plan.steps[gate.step].terms[0].factors[0] = {Var::z1, Fn::activation_without_one, Activation::sigmoid,
+                                                     0, false};
+    }));
+  };
+  add("the forget gate's derivative is taken without the 1 that the forward adds", false, true);
+  add("the whole backward has the forget gate without the 1 that the forward adds", true, true);
+  add("dc_next is multiplied by the forget gate without the 1 that the forward adds", false, false);
 }
 
 void add_gru_variants(const Problem& problem, std::size_t l, Mistakes& to) {
@@ -251,15 +151,6 @@ void add_gru_variants(const Problem& problem, std::size_t l, Mistakes& to) {
           if (f.var == Var::a1) f.fn = f.fn == Fn::value ? Fn::complement : Fn::value;
   };
   to.push_back(half);
-  // dz's sign: n - h_prev for h_prev - n.
-  m.where = "dz";
-  m.sentence = "dz has the sign of (h_prev - n) wrong";
-  m.fix = problem.net.update_keeps ? "dz[t] = dh[t] * (h_prev - n) * z * (1 - z)"
-                                   : "dz[t] = dh[t] * (n - h_prev) * z * (1 - z)";
-  m.name = "sign";
-  m.entries = {static_cast<int>(1000 * l + 200)};
-  m.patch = [l](Plan& plan) { plan.layers[l].steps[2].terms[0].coefficient = -1; };
-  to.push_back(m);
   // The other reset form's backward.
   other = problem;
   other.net.reset_after = !problem.net.reset_after;
@@ -285,12 +176,11 @@ void add_gate_mistakes(const Problem& problem, const Words&, Mistakes& to) {
   const Plan right = right_plan(problem);
   for (std::size_t l = 0; l < right.layers.size(); ++l) {
     const auto& steps = right.layers[l].steps;
-    add_factor_mistakes(problem, l, steps, to);
     if (problem.net.cell == Cell::elman) continue;
     add_copied_deltas(problem, l, steps, to);
-    add_swapped_factors(problem, l, to);
+    add_swapped_factors(problem, l, steps, to);
     add_permuted_deltas(problem, l, steps, to);
-    add_forget_bias(problem, l, to);
+    add_forget_bias(problem, l, steps, to);
     add_gru_variants(problem, l, to);
   }
 }

@@ -24,10 +24,11 @@ class Adder {
               weight,
               {entry},
               {},
-              ""};
+              {}};
     m.patch = [patch = std::move(patch)](Plan& plan) { patch(plan.head); };
     to_.push_back(std::move(m));
   }
+  Mistakes& all() { return to_; }
 
  private:
   Mistakes& to_;
@@ -65,6 +66,30 @@ void add_loss(const Problem& problem, Adder& to) {
     to.add("derivative-missing", "softmax", "softmax's derivative is left out", "dz = p * (dp - sum(dp * p))",
            "dp", 0.04, kLoss, [](HeadPlan& h) { h.softmax = 1; });
   }
+}
+
+// The one-hot row, or the target, that is subtracted: added instead, of another step, the input's.
+void add_target(const Problem& problem, Adder& to) {
+  const Network& net = problem.net;
+  const bool classes = net.loss == Loss::softmax_cross_entropy;
+  const std::string fix = classes ? "dy[t] = p[t];  dy[t][target[t]] -= 1" : "dy[t] = y[t] - target[t]";
+  const char* where = "the loss's derivative";
+  to.add("loss-and-gradient-disagree", where,
+         classes ? "1 is added at the target, where it is subtracted: p + onehot"
+                 : "the target is added: y + target",
+         fix, classes ? "dy[target] += 1" : "y + target", 0.07, kLoss,
+         [](HeadPlan& h) { h.target_factor = -1; });
+  to.all().back().aliases = {"sign"};
+  if (problem.I == problem.O && !net.last_output && classes)
+    to.add("loss-and-gradient-disagree", where, "1 is subtracted at the input's token, not at the target's",
+           fix, "dy[input] -= 1", 0.08, kLoss, [](HeadPlan& h) { h.target_is_input = true; });
+  for (int s : {-1, 1})
+    if (!net.last_output && problem.T > 1) {
+      to.add("output-gradient-at-wrong-step", where,
+             fmt::format("the output is compared with target[t{:+d}]", s), fix,
+             fmt::format("target[t{:+d}]", s), 0.08, kLoss, [s](HeadPlan& h) { h.target_shift = s; });
+      to.all().back().aliases = {"loss-and-gradient-disagree"};
+    }
 }
 
 void add_slope(const Problem& problem, Adder& to) {
@@ -136,6 +161,7 @@ Mistakes head_mistakes(const Problem& problem, const Words&) {
   Adder adder(all);
   if (problem.net.loss != Loss::upstream) {
     add_loss(problem, adder);
+    add_target(problem, adder);
     add_slope(problem, adder);
     add_wrong_step(problem, adder);
   }
@@ -162,6 +188,9 @@ void add_upstream_mistakes(const Problem& problem, const Words& words, Mistakes&
                 "the output's error reaches the state without the head's matrix", fix, "dy[t]", 0.05, kMatrix,
                 [](HeadPlan& h) { h.identity = true; });
   }
+  adder.add("sign", "the way from the output to the state",
+            "the output's error reaches the state with the wrong sign", fix, "", 0.09, kMatrix,
+            [](HeadPlan& h) { h.up_coefficient = -1; });
   adder.add("upstream-missing", "dh", "the outputs' errors never reach the state", fix, "", 0.05, kInject,
             [](HeadPlan& h) { h.inject = Inject::none; });
   if (problem.T < 2) return;
@@ -188,6 +217,12 @@ void add_upstream_mistakes(const Problem& problem, const Words& words, Mistakes&
             kInject, [](HeadPlan& h) { h.inject = Inject::last_only; });
   adder.add(wrong, "dh", "the sum of all outputs' errors is added at every step", fix, "", 0.08, kInject,
             [](HeadPlan& h) { h.inject = Inject::everywhere; });
+  adder.add(wrong, "dh", "the last step's output error is added at every step", fix, "dy[-1]", 0.06, kInject,
+            [](HeadPlan& h) { h.inject = Inject::last_everywhere; });
+  adder.add(wrong, "dh", "step 0's output error is added at every step", fix, "dy[0]", 0.08, kInject,
+            [](HeadPlan& h) { h.inject = Inject::first_everywhere; });
+  adder.add(wrong, "dh", "the outputs' errors are added in reversed order", fix, "dy[T-1-t]", 0.06, kInject,
+            [](HeadPlan& h) { h.inject = Inject::reversed; });
 }
 
 }  // namespace retrograde::doctor

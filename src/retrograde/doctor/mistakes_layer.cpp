@@ -19,7 +19,7 @@ void add_layer_mistakes(const Problem& problem, const Words& words, int layer, M
               weight,
               {2000 + 1000 * layer},
               {},
-              ""};
+              {}};
     m.patch = [above, patch = std::move(patch)](Plan& plan) { patch(plan.layers[above]); };
     to.push_back(std::move(m));
   };

@@ -19,7 +19,7 @@ void add_time_mistakes(const Problem& problem, const Words&, Mistakes& to) {
                 weight,
                 {static_cast<int>(1000 * l) + entry},
                 {},
-                ""};
+                {}};
       m.patch = [l, patch = std::move(patch)](Plan& plan) { patch(plan.layers[l]); };
       to.push_back(std::move(m));
     };

@@ -12,6 +12,7 @@
 // right-hand side.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "retrograde/doctor/tape.h"
@@ -28,7 +29,10 @@ enum class Matrix : unsigned char {
   recurrent_transposed,
   input,
   input_transposed,
-  identity
+  identity,
+  // The other H columns of a joined [h,x] or [x,h] matrix: a slice taken at the wrong end.
+  slice_of_hx,
+  slice_of_xh
 };
 
 struct Factor {
@@ -37,6 +41,7 @@ struct Factor {
   Activation f = Activation::tanh;
   int shift = 0;
   bool local_slope = false;  // an activation's derivative (else a gate or a state)
+  bool operator==(const Factor&) const = default;
 };
 
 struct Term {
@@ -44,15 +49,17 @@ struct Term {
   Back source = Back::up;
   int shift = 0;  // 1: read from step t+1 (carried)
   Matrix matrix = Matrix::none;
-  int gate = 0;  // of the matrix
-  std::vector<Factor> factors;
+  int gate = 0;                 // of the matrix
+  std::vector<Factor> factors;  // after the matrix
+  std::vector<Factor> before;   // before it
   bool only_last_step = false;  // the term counts at t = T-1 alone
-  bool not_last_step = false;
+  bool operator==(const Term&) const = default;
 };
 
 struct Step {
   Back target;
   std::vector<Term> terms;
+  bool operator==(const Step&) const = default;
 };
 
 // A parameter gradient: sum over t of left[t]' right[t + shift].
@@ -61,6 +68,7 @@ struct Product {
   Var right = Var::none;  // none: the constant 1 (a bias)
   int shift = 0;
   bool wraps = false;       // step -1 reads the last state
+  bool reversed = false;    // the right-hand side runs backwards: step T-1-t
   int first = 0, last = 0;  // steps left out at the beginning and at the end
   int only = -1;            // one step alone (-2: T-1)
   bool first_row_only = false;
@@ -70,6 +78,8 @@ struct Product {
   int left_layer = -1, right_layer = -1;  // another layer's delta or state
   bool matrix_transposed = false;         // dx: W where W' is due
   int without_gate = -1, only_gate = -1;  // dx: which gates' parts it has
+  // The left-hand side as this block alone has it, made anew by this step from the sweep's deltas.
+  std::shared_ptr<const Step> own;
 };
 
 struct LayerPlan {
@@ -90,22 +100,26 @@ struct LayerPlan {
 struct HeadPlan {
   Loss loss = Loss::squared;
   double coefficient = 1;
-  Fn slope = Fn::slope;        // of the head's activation, in dV and dc
-  Fn slope_up = Fn::count;     // on the way up, if different
-  int softmax = 0;             // 0 p - t, 1 p, 2 diagonal only, 3 (p - t) p (1 - p), 4 softmax applied twice
-  bool transposed = false;     // V where V' is due
-  bool identity = false;       // no V on the way up
-  bool activation_up = false;  // the head's error is not multiplied by its slope on the way up
+  Fn slope = Fn::slope;      // of the head's activation, in dV and dc
+  Fn slope_up = Fn::count;   // on the way up, if different
+  int softmax = 0;           // 0 p - t, 1 p, 2 diagonal only, 3 (p - t) p (1 - p), 4 softmax applied twice
+  double target_factor = 1;  // -1: the target is added, not subtracted
+  int target_shift = 0;      // the target of another step
+  bool target_is_input = false;  // the input's token where the target's is due
+  bool transposed = false;       // V where V' is due
+  bool identity = false;         // no V on the way up
   // Which output's error enters at step t: 0 its own; +1/-1 its neighbour's.
   int shift = 0;
   enum class Inject : unsigned char {
     own,
-    first,
-    last,
-    everywhere,
-    last_only,
-    none,
-    sum_at_last
+    first,            // all at step 0
+    last,             // all at step T-1
+    everywhere,       // all at every step
+    last_only,        // the last one at its own step, no other
+    last_everywhere,  // the last one at every step
+    first_everywhere,
+    reversed,  // step T-1-t's
+    none
   } inject = Inject::own;
   // With one output a sequence: its error stands at step 0, in dV and on the way up; its activation's slope
   // too.
@@ -138,8 +152,11 @@ Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, 
                    Rounding* rounding = nullptr);
 // dL/dh [T,B,H] entering the last layer.
 Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, Rounding* rounding = nullptr);
+// One layer's sweep.
 Deltas run(const Problem& problem, int layer, const LayerPlan& plan, const Tape& tape, const Real& up,
            Rounding* rounding = nullptr);
+// What one step makes of a finished sweep's deltas, [T][B,H].
+Real remade(const Problem& problem, int layer, const Tape& tape, const Deltas& deltas, const Step& step);
 // The error sent down to the layer below, or to the input: [T,B,inputs].
 Real input_gradient(const Problem& problem, int layer, const Deltas& deltas, const Product& product = {});
 

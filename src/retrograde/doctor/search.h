@@ -1,10 +1,14 @@
 // The search for the mistakes that turn the right gradient into the claim.
 //
 // Order: the head's blocks settle the loss's derivative; then, layer by layer from the top, the sweep's table
-// is patched by no, one or two mistakes, and for each patched sweep every block of the layer is explained by
-// its right product or a mistaken one, up to a factor, a regulariser or a clip. Whatever explains every block
-// is an explanation; the one with the fewest mistakes is preferred, and those that do equally well are its
+// is patched, and for each patched sweep every block of the layer is explained by its right product or a
+// mistaken one, up to a factor, a regulariser or a clip (reader.h). Whatever explains every block is an
+// explanation; the one with the fewest mistakes is preferred, and those that do equally well are its
 // equivalents.
+//
+// Single mistakes are all tried. Combinations are not tried blindly: the plans that bring the layer's blocks
+// nearest to the claim, each block measured for itself, are extended by every further mistake, and again (a
+// beam search); what is left of the time goes to the pairs in the order of their likelihood.
 #pragma once
 
 #include <chrono>
@@ -12,26 +16,10 @@
 #include <string>
 #include <vector>
 
-#include "retrograde/doctor/mistake.h"
+#include "retrograde/doctor/reader.h"
 #include "retrograde/doctor/work_clock.h"
 
 namespace retrograde::doctor {
-
-// One mistake as found, with every block where it is seen.
-struct Atom {
-  std::string key, name, where, sentence, fix, yours, alias;
-  std::string also;  // a second mistake that the same factor holds
-  double weight = 0;
-  std::function<void(Plan&)> patch;  // of a mistake of the sweep or the head
-  std::vector<std::size_t> pieces;   // where a block mistake is seen
-  double scale = 0;                  // of a scale, decay or clip atom
-};
-
-struct Choice {
-  Product product;
-  bool transposed = false;
-  double scale = 1, decay = 0, clip = 0;
-};
 
 struct Explanation {
   std::vector<Atom> atoms;
@@ -45,21 +33,23 @@ struct Explanation {
   }
 };
 
-// A piece of a block with its claim in canonical order, and how far equal numbers may differ, relative to the
-// block's largest.
-struct Target {
-  Piece piece;
-  Real claim, parameter;
-  double tolerance = 0;
-  std::size_t block = 0;
+// An explanation of some of the targets.
+struct Partial {
+  Plan plan;
+  std::vector<const Mistake*> mistakes;        // of the layer at hand
+  std::vector<Atom> atoms;                     // of the sweep
+  std::vector<std::vector<Reading>> readings;  // per target; empty: not explained
+  double cost = 0;
 };
+// Sorts every target's readings so that shared mistakes come first, and sums up what the first ones need.
+void settle(Partial& p);
+// The likeliest few, of nearly equal cost.
+void keep_best(std::vector<Partial>& list);
+Explanation finish(const Partial& p);
 
 struct SearchResult {
   std::vector<Explanation> best;  // all of the least number of mistakes, the likeliest first
   double next_miss = -1;          // how far the best explanation that fails is off, relative; -1 unknown
-  std::vector<std::string> ruled_out;
-  std::vector<std::size_t> unexplained;  // pieces that no candidate reached, if there is no explanation
-  std::vector<Atom> partial;             // what explains most of the rest
   int candidates = 0;
 };
 
@@ -71,51 +61,51 @@ class Search {
   using Clock = WorkClock;
   Search(const Engine& engine, const Words& words, std::vector<Target> targets, Clock::time_point deadline,
          Start start = {});
-  // Singles of the sweep alone, or pairs too.
-  SearchResult run(bool pairs);
-  const Engine& engine() const { return engine_; }
+  // Single mistakes of the sweep, or combinations too.
+  SearchResult run(bool combinations);
+  const Engine& engine() const { return reader_.engine(); }
   // The claim that an explanation makes of a piece, canonical.
   Real reproduce(const Explanation& e, std::size_t target, const Engine& engine, const Real& parameter) const;
 
  private:
-  struct Alternative {
-    std::vector<Atom> atoms;
-    Choice choice;
+  // A plan that was tried: how near it came. The lower, the nearer.
+  struct Node {
+    std::vector<const Mistake*> mistakes;
+    double score = 0;
   };
-  // An explanation of some of the targets.
-  struct Partial {
-    Plan plan;
-    std::vector<Atom> atoms;
-    std::vector<std::vector<Alternative>> alternatives;  // per target; empty: not explained
-    double cost = 0;
+  // One layer's search, on top of an explanation of what is above it.
+  struct Ground {
+    int layer;
+    const Partial& above;
+    Evaluation base;
+    double scale;  // that the head's blocks have
   };
 
-  std::vector<Alternative> explain(std::size_t target, const Evaluation& e, int depth) const;
-  bool matches(std::size_t target, const Evaluation& e) const;
-  // Explains every listed target, or nothing.
-  bool explain_all(const std::vector<std::size_t>& which, const Evaluation& e, int depth, Partial& to);
-  double settle(Partial& p) const;
+  bool explain_all(const std::vector<std::size_t>& which, const Evaluation& e, int depth, bool own,
+                   Partial& to);
   std::vector<Partial> settle_head();
   std::vector<Partial> settle_layer(int layer, const std::vector<Partial>& above);
-  void try_plan(int layer, const Partial& above, const Evaluation& base,
-                const std::vector<const Mistake*>& mistakes, bool thorough, std::vector<Partial>& found);
-  Explanation finish(const Partial& p) const;
-  bool late() const { return Clock::now() > deadline_; }
+  Ground ground(int layer, const Partial& above) const;
+  Node attempt(const Ground& g, std::vector<const Mistake*> mistakes, bool thorough,
+               std::vector<Partial>& found);
+  void beam(const Ground& g, const Mistakes& mistakes, std::vector<Node> nodes, std::vector<Partial>& found);
+  void every_pair(const Ground& g, const Mistakes& mistakes, std::vector<Partial>& found);
+  void exchange(const Ground& g, const Mistakes& mistakes, std::vector<Partial>& found);
+  double head_scale(const Partial& p) const;
+  bool late() {
+    if (++asked_ % 8 == 0) late_ = Clock::now() > deadline_;
+    return late_;
+  }
 
-  const Engine& engine_;
+  Reader reader_;
   const Words& words_;
-  std::vector<Target> targets_;
   Clock::time_point deadline_;
   Start start_;
   std::vector<std::vector<std::size_t>> by_layer_;
   std::vector<std::size_t> head_;
-  std::vector<std::vector<BlockMistake>> block_mistakes_;  // per target, for the right reset form
   SearchResult result_;
-  bool pairs_ = true;
-  mutable double miss_ = 1;  // of the last piece that its right product did not explain
+  bool combinations_ = true, late_ = false;
+  unsigned asked_ = 0;
 };
-
-// Names for a factor that the gradient has too much: "factor-two", "time-mean-or-sum", ...
-std::vector<Atom> name_scale(const Problem& problem, double factor);
 
 }  // namespace retrograde::doctor

@@ -60,8 +60,7 @@ Tape::Tape(const Problem& problem, int index, const Real& input, Rounding* round
   for (int g = 0; g < gates; ++g) make(Var::z0 + g), make(Var::a0 + g), make(Var::wx0 + g);
   if (problem.net.cell == Cell::lstm) make(Var::c), make(Var::m);
   if (problem.net.cell == Cell::gru) {
-    make(Var::p), make(Var::rh), make(Var::rs);
-    make(Var::hn);
+    for (Var v : {Var::p, Var::pu, Var::rh, Var::rs, Var::hn, Var::hs}) make(v);
   }
   std::copy(input.begin(), input.end(), put(Var::x, 0));
   disturb(put(Var::x, 0), steps_ * step(Var::x), rounding_);
@@ -124,6 +123,7 @@ void Tape::run_step(const Problem& problem, const Layer& layer, int t) {
     const double *r = at(Var::a0, t), *z = at(Var::a1, t);
     double *p = put(Var::p, t), *rh = put(Var::rh, t);
     multiply(before, layer.U.data() + 2 * H * H, p, batch_, H, H);
+    std::copy(p, p + n, put(Var::pu, t));
     add_bias(p, layer.b2, 2, batch_, H);
     for (int k = 0; k < n; ++k) rh[k] = r[k] * before[k];
     disturb(p, n, rounding_);
@@ -136,11 +136,12 @@ void Tape::run_step(const Problem& problem, const Layer& layer, int t) {
     }
     activate(2, net.activation);
     const double* cand = at(Var::a2, t);
-    double* hn = put(Var::hn, t);
+    double *hn = put(Var::hn, t), *hs = put(Var::hs, t);
     for (int k = 0; k < n; ++k) {
       hn[k] = net.update_keeps ? before[k] - cand[k] : cand[k] - before[k];
       h[k] = net.update_keeps ? (1 - z[k]) * cand[k] + z[k] * before[k]
                               : (1 - z[k]) * before[k] + z[k] * cand[k];
+      hs[k] = net.update_keeps ? h[k] - cand[k] : cand[k] - h[k];
     }
     if (rounding_)
       for (int k = 0; k < n; ++k) hn[k] += (std::abs(before[k]) + std::abs(cand[k])) * (*rounding_)();
@@ -150,6 +151,51 @@ void Tape::run_step(const Problem& problem, const Layer& layer, int t) {
   }
 }
 
+namespace {
+
+double made_of(double v, Fn fn, Activation f) {
+  switch (fn) {
+    case Fn::value:
+      return v;
+    case Fn::complement:
+      return 1 - v;
+    case Fn::one_plus:
+      return 1 + v;
+    case Fn::square:
+      return v * v;
+    case Fn::one_minus_square:
+      return 1 - v * v;
+    case Fn::one_plus_square:
+      return 1 + v * v;
+    case Fn::complement_square:
+      return (1 - v) * (1 - v);
+    case Fn::logistic:
+      return v * (1 - v);
+    case Fn::slope:
+      return slope(f, v);
+    case Fn::slope_at_state:
+      return slope(f, value(f, v));
+    case Fn::slope_of_value:
+      return slope_from_value(f, v);
+    case Fn::activation:
+      return value(f, v);
+    case Fn::slope_squared:
+      return slope(f, v) * slope(f, v);
+    case Fn::value_slope:
+      return v * slope(f, v);
+    case Fn::slope_without_one:
+      return slope(f, v - 1);
+    case Fn::activation_without_one:
+      return value(f, v - 1);
+    case Fn::one:
+    case Fn::count:
+      break;
+  }
+  return 1;
+}
+
+}  // namespace
+
 const double* Tape::factor(Var v, Fn fn, Activation f, int t) const {
   if (fn == Fn::value && !rounding_) return at(v, t);
   const int key =
@@ -158,56 +204,7 @@ const double* Tape::factor(Var v, Fn fn, Activation f, int t) const {
   if (made.empty()) {
     made.reserve(slots(v).size());
     for (const double s : slots(v)) {
-      double r = 0;
-      switch (fn) {
-        case Fn::one:
-          r = 1;
-          break;
-        case Fn::value:
-          r = s;
-          break;
-        case Fn::complement:
-          r = 1 - s;
-          break;
-        case Fn::slope:
-          r = slope(f, s);
-          break;
-        case Fn::slope_at_state:
-          r = slope(f, value(f, s));
-          break;
-        case Fn::slope_of_value:
-          r = slope_from_value(f, s);
-          break;
-        case Fn::activation:
-          r = value(f, s);
-          break;
-        case Fn::slope_squared:
-          r = slope(f, s) * slope(f, s);
-          break;
-        case Fn::slope_tanh:
-          r = slope_from_value(Activation::tanh, value(f, s));
-          break;
-        case Fn::slope_sigmoid:
-          r = slope_from_value(Activation::sigmoid, value(f, s));
-          break;
-        case Fn::one_minus:
-          r = 1 - value(f, s);
-          break;
-        case Fn::negative_slope:
-          r = -slope(f, s);
-          break;
-        case Fn::square:
-          r = s * s;
-          break;
-        case Fn::value_slope:
-          r = s * slope(f, s);
-          break;
-        case Fn::slope_without_one:
-          r = slope(f, s - 1);
-          break;
-        case Fn::count:
-          break;
-      }
+      double r = made_of(s, fn, f);
       // A slope such as 1 - a*a is known to a rounding of one, not of itself.
       if (rounding_) r += std::max(std::abs(r), fn == Fn::value ? 0.0 : 1.0) * (*rounding_)();
       made.push_back(r);

@@ -28,9 +28,11 @@ enum class Var : unsigned char {
   c,   // LSTM cell state; slot -1 is c0
   m,   // f(c)
   p,   // GRU, reset after: U_n h + c_n
+  pu,  // the same without its bias: U_n h
   rh,  // GRU, reset before: r * h_{t-1}
   rs,  // GRU: r * h_t, which a wrong index makes of it
   hn,  // GRU: derivative of h' by the update gate: h_{t-1} - n, or n - h_{t-1}
+  hs,  // the same with h_t, which a wrong index makes of it
   wx0,
   wx1,
   wx2,
@@ -40,23 +42,25 @@ enum class Var : unsigned char {
 };
 inline Var operator+(Var v, int k) { return static_cast<Var>(static_cast<int>(v) + k); }
 
-// What a factor makes of a recorded quantity.
+// What a factor makes of a recorded quantity v: the right forms, and what a slip of the pen makes of them.
 enum class Fn : unsigned char {
   one,                // the factor is left out
   value,              // v
   complement,         // 1 - v
+  one_plus,           // 1 + v
+  square,             // v^2
+  one_minus_square,   // 1 - v^2
+  one_plus_square,    // 1 + v^2
+  complement_square,  // (1 - v)^2
+  logistic,           // v (1 - v)
   slope,              // f'(v), right when v is the pre-activation
   slope_at_state,     // f'(f(v))
   slope_of_value,     // the formula for a = f(z), given v itself: 1 - v^2, v (1 - v)
   activation,         // f(v)
   slope_squared,      // f'(v)^2
-  slope_tanh,         // tanh's slope where a sigmoid stands: 1 - f(v)^2
-  slope_sigmoid,      // the sigmoid's slope where a tanh stands: f(v) (1 - f(v))
-  one_minus,          // 1 - f(v)
-  negative_slope,     // -f'(v)
-  square,             // v^2
-  value_slope,        // v * f'(v)
+  value_slope,        // v f'(v)
   slope_without_one,  // f'(v - 1): a constant 1 of the forget gate left out
+  activation_without_one,
   count
 };
 

@@ -11,7 +11,7 @@ FAULTS = {
     "book + no direct path": ["carry-dropped|carry-wrong-gate|"],
     "book + z sign": ["sign|update-gate-complemented|"],
     "book + candidate by Z": ["update-gate-complemented|carry-wrong-gate|gate-factor"],
-    "book + no reset path": ["carry-wrong-gate|", "zero"],
+    "book + no reset path": ["zero"],
     "book + reset factor missing": ["gate-factor|reset-gate-before-or-after"],
     "book + r slope missing": ["derivative-missing"],
     "book + W_hh state without R": ["reset-gate-before-or-after|gate-factor"],

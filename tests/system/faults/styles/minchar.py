@@ -23,7 +23,7 @@ FAULTS = {
     "softmax diagonal": ["softmax-diagonal"],
     "stops before 0": ["first-step-skipped"],
     "stops before 0, all": ["first-step-skipped"],
-    "dhnext adds up": [],
+    "dhnext adds up": ["counted-twice|self-accumulated|not-zeroed"],
     "carry halved": ["factor-two|block-scaled|"],
     "hs[t-2]": [],
     "Why from the state before": ["state-index-shifted"],

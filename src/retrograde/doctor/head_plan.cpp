@@ -1,0 +1,193 @@
+// The loss's and the head's derivative, and how the outputs' errors reach the states, as the head plan has
+// them.
+#include <algorithm>
+#include <cmath>
+
+#include "retrograde/doctor/plan.h"
+
+namespace retrograde::doctor {
+
+namespace {
+
+// d(loss)/dy of one number, y after the head's activation.
+double loss_slope(Loss loss, double y, double t) {
+  const double e = y - t;
+  switch (loss) {
+    case Loss::absolute:
+      return e > 0 ? 1 : e < 0 ? -1 : 0;
+    case Loss::huber:
+      return std::clamp(e, -1.0, 1.0);
+    case Loss::upstream:
+      return t;
+    case Loss::binary_cross_entropy:
+      return e / (y * (1 - y));
+    default:
+      return e;
+  }
+}
+
+double patched_slope(Fn fn, Activation f, double z) {
+  switch (fn) {
+    case Fn::one:
+      return 1;
+    case Fn::slope_at_state:
+      return slope(f, value(f, z));
+    case Fn::slope_of_value:
+      return slope_from_value(f, z);
+    case Fn::activation:
+      return value(f, z);
+    case Fn::slope_squared:
+      return slope(f, z) * slope(f, z);
+    default:
+      return slope(f, z);
+  }
+}
+
+void softmax(const double* z, double* p, int n) {
+  const double top = *std::max_element(z, z + n);
+  double sum = 0;
+  for (int k = 0; k < n; ++k) sum += p[k] = std::exp(z[k] - top);
+  for (int k = 0; k < n; ++k) p[k] /= sum;
+}
+
+void softmax_deltas(const HeadPlan& head, const double* z, const double* t, double* d, int n) {
+  Real p(static_cast<std::size_t>(n)), again(static_cast<std::size_t>(n));
+  softmax(z, p.data(), n);
+  if (head.softmax == 4) {
+    softmax(p.data(), again.data(), n);
+    p = again;
+  }
+  for (int k = 0; k < n; ++k) {
+    const double v = p[static_cast<std::size_t>(k)], e = v - t[k];
+    d[k] = head.softmax == 1   ? v
+           : head.softmax == 2 ? -t[k] * (1 - v)
+           : head.softmax == 3 ? e * v * (1 - v)
+                               : e;
+  }
+}
+
+void squared_softmax_deltas(const HeadPlan& head, const double* z, const double* t, double* d, int n) {
+  Real p(static_cast<std::size_t>(n));
+  softmax(z, p.data(), n);
+  double inner = 0;
+  for (int k = 0; k < n; ++k)
+    inner += loss_slope(head.loss, p[static_cast<std::size_t>(k)], t[k]) * p[static_cast<std::size_t>(k)];
+  for (int k = 0; k < n; ++k) {
+    const double v = p[static_cast<std::size_t>(k)], e = loss_slope(head.loss, v, t[k]);
+    d[k] = head.softmax == 2 ? e * v * (1 - v) : head.softmax == 1 ? e : v * (e - inner);
+  }
+}
+
+Real other_targets(const Problem& problem, const HeadPlan& head, int row) {
+  Real out(problem.target.size(), 0);
+  const Real& from = head.target_is_input ? problem.x : problem.target;
+  for (int t = 0; t < problem.T; ++t) {
+    const int s = t + head.target_shift;
+    if (s < 0 || s >= problem.T) continue;
+    for (int k = 0; k < row; ++k)
+      out[static_cast<std::size_t>(t * row + k)] =
+          head.target_factor * from[static_cast<std::size_t>(s * row + k)];
+  }
+  return out;
+}
+
+}  // namespace
+
+Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, bool way_up,
+                   Rounding* rounding) {
+  const int n = problem.net.head ? problem.O : problem.H(), B = problem.B;
+  const Activation f = problem.net.head_activation;
+  const Fn fn = way_up && head.slope_up != Fn::count ? head.slope_up : head.slope;
+  Real d(static_cast<std::size_t>(problem.T * B * n), 0), other;
+  const bool own = head.target_factor == 1 && head.target_shift == 0 && !head.target_is_input;
+  if (!own) other = other_targets(problem, head, B * n);
+  const Real& targets = own ? problem.target : other;
+  for (int t = 0; t < problem.T; ++t)
+    for (int b = 0; b < B; ++b) {
+      const int end =
+          head.ignore_lengths ? problem.T : problem.end[static_cast<std::size_t>(b)] + head.length_shift;
+      if (!problem.mask.empty() && !head.ignore_lengths) {
+        const int masked = std::clamp(t - head.length_shift, 0, problem.T - 1);
+        if (!problem.mask[static_cast<std::size_t>(masked * B + b)]) continue;
+      } else if (!(problem.net.last_output ? t == std::clamp(end - 1, 0, problem.T - 1) : t < end)) {
+        continue;
+      }
+      const int at = (t * B + b) * n;
+      const double *zt = z.data() + at, *target = targets.data() + at;
+      double* to = d.data() + (head.at_first ? b * n : at);
+      const double* slope_z = head.slope_at_first ? z.data() + b * n : zt;
+      if (head.loss == Loss::softmax_cross_entropy)
+        softmax_deltas(head, zt, target, to, n);
+      else if (f == Activation::softmax)
+        squared_softmax_deltas(head, zt, target, to, n);
+      else
+        for (int k = 0; k < n; ++k) {
+          const double y = value(f, zt[k]);
+          // Cross entropy on its own sigmoid: the quotient of the slopes is one, and saturates otherwise.
+          if (head.loss == Loss::binary_cross_entropy && f == Activation::sigmoid && fn == Fn::slope &&
+              !head.slope_at_first)
+            to[k] = y - target[k];
+          else
+            to[k] = loss_slope(head.loss, y, target[k]) * patched_slope(fn, f, slope_z[k]);
+        }
+      for (int k = 0; k < n; ++k) to[k] *= head.coefficient;
+      if (rounding)
+        for (int k = 0; k < n; ++k)
+          to[k] += head.coefficient * std::max(std::abs(to[k] / head.coefficient), 1.0) * (*rounding)();
+    }
+  return d;
+}
+
+Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, Rounding* rounding) {
+  const int T = problem.T, B = problem.B, H = problem.H(), O = problem.O, row = B * H;
+  Real own(static_cast<std::size_t>(T * row), 0);
+  if (!problem.net.head || head.identity)
+    std::copy_n(deltas.begin(), std::min(own.size(), deltas.size()), own.begin());
+  else if (head.transposed)
+    multiply(deltas.data(), problem.V.data(), own.data(), T * B, O, H);
+  else
+    multiply_back(deltas.data(), problem.V.data(), own.data(), T * B, O, H);
+  if (rounding)
+    for (double& v : own) v += v * (*rounding)();
+  if (head.up_coefficient != 1)
+    for (double& v : own) v *= head.up_coefficient;
+  using Inject = HeadPlan::Inject;
+  if (head.inject == Inject::own && head.shift == 0) return own;
+  Real up(own.size(), 0);
+  auto add = [&](int to, int from) {
+    if (to < 0 || to >= T || from < 0 || from >= T) return;
+    for (int i = 0; i < row; ++i)
+      up[static_cast<std::size_t>(to * row + i)] += own[static_cast<std::size_t>(from * row + i)];
+  };
+  for (int t = 0; t < T; ++t) switch (head.inject) {
+      case Inject::own:
+        add(t, t + head.shift);
+        break;
+      case Inject::first:
+        add(0, t);
+        break;
+      case Inject::last:
+        add(T - 1, t);
+        break;
+      case Inject::everywhere:
+        for (int s = 0; s < T; ++s) add(s, t);
+        break;
+      case Inject::last_only:
+        if (t == T - 1) add(t, t);
+        break;
+      case Inject::last_everywhere:
+        add(t, T - 1);
+        break;
+      case Inject::first_everywhere:
+        add(t, 0);
+        break;
+      case Inject::reversed:
+        add(t, T - 1 - t);
+        break;
+      case Inject::none:
+        break;
+    }
+  return up;
+}
+
+}  // namespace retrograde::doctor

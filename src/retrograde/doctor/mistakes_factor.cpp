@@ -1,0 +1,163 @@
+// Family "gate-factor", by enumeration: what one wrong token makes of one factor of the gates' and the cell's
+// lines. Every factor is replaced by every other quantity in scope and every simple function of it, at this
+// step and its neighbours.
+#include <fmt/format.h>
+
+#include "retrograde/doctor/mistake.h"
+
+namespace retrograde::doctor {
+
+namespace {
+
+constexpr Fn kSimple[] = {Fn::value,    Fn::complement,        Fn::square,  Fn::one_minus_square,
+                          Fn::logistic, Fn::complement_square, Fn::one_plus};
+
+bool is_gate(Var v) { return v >= Var::a0 && v <= Var::a3; }
+
+// The elementwise quantities that a program has at hand.
+std::vector<Var> in_scope(const Problem& problem) {
+  std::vector<Var> out;
+  for (int g = 0; g < problem.gates; ++g) out.push_back(Var::a0 + g);
+  out.push_back(Var::h);
+  if (problem.net.cell == Cell::lstm) out.insert(out.end(), {Var::c, Var::m});
+  if (problem.net.cell == Cell::gru) out.insert(out.end(), {Var::hn, Var::hs, Var::rh});
+  if (problem.net.cell == Cell::gru && problem.net.reset_after)
+    out.insert(out.end(), {Var::p, Var::pu, Var::z2, Var::wx2});
+  return out;
+}
+
+bool simple(Var v) { return is_gate(v) || v == Var::h || v == Var::c || v == Var::m; }
+
+struct Line {
+  Network net;
+  Back target;
+  Factor due;
+  bool carried() const { return target == Back::cc || target == Back::hc; }
+};
+
+struct Name {
+  const char* name;
+  double weight;
+  std::vector<std::string> aliases;
+};
+
+// A slope's formula of something else: c~'s 1 - g**2 where the gate's i (1 - i) is due.
+Name name_slope(const Line& line, const Factor& has) {
+  const bool formula = has.fn == Fn::one_minus_square || has.fn == Fn::logistic;
+  const double far = 0.04 * (has.shift != 0);
+  if (line.due.var == Var::c && formula && has.fn == Fn::one_minus_square) {
+    if (has.var == Var::h) return {"derivative-at-state", 0.02 + far, {}};
+    if (has.var == Var::c) return {"derivative-at-preactivation", 0.05 + far, {"derivative-wrong-step"}};
+  }
+  if (has.var == activated(line.net.cell, line.due.var)) return {"derivative-wrong-step", 0.08 + far, {}};
+  if (is_gate(has.var) && formula)
+    return {"gate-factor", 0.07 + far, {"gates-swapped", "derivative-of-other-activation"}};
+  return {"activation-for-derivative", (formula ? 0.1 : 0.16) + far, {"gate-factor"}};
+}
+
+Name name_factor(const Line& line, const Factor& has) {
+  const Factor& due = line.due;
+  const double far = 0.04 * (has.shift != 0 && has.shift != due.shift);
+  if (has.var == due.var && has.fn == due.fn) {
+    if (due.var == Var::c) return {"cell-index-shifted", has.shift == 0 ? 0.02 : 0.05, {}};
+    if (due.var == Var::h) return {"state-index-shifted", 0.03, {}};
+    return {line.carried() ? "carry-wrong-gate" : "gate-factor", 0.05, {"derivative-wrong-step"}};
+  }
+  if (due.var == Var::hn && has.var == Var::hs) return {"state-index-shifted", 0.03 + far, {"gate-factor"}};
+  if (has.var == due.var) {
+    const bool complement = (has.fn == Fn::complement && due.fn == Fn::value) ||
+                            (has.fn == Fn::value && due.fn == Fn::complement);
+    if (line.net.cell == Cell::gru && due.var == Var::a1 && complement)
+      return {"update-gate-complemented", 0.02 + far, {"gate-factor"}};
+    return {"gate-factor", (has.fn == Fn::square ? 0.06 : complement ? 0.08 : 0.12) + far, {}};
+  }
+  const double odd = has.fn == Fn::value || has.fn == due.fn ? 0 : 0.06;
+  if (line.carried()) return {"carry-wrong-gate", 0.07 + far + odd, {"gate-factor"}};
+  if (is_gate(has.var) && is_gate(due.var)) return {"gate-factor", 0.07 + far + odd, {"gates-swapped"}};
+  return {"gate-factor", 0.07 + far + odd, {}};
+}
+
+class Enumeration {
+ public:
+  Enumeration(const Problem& problem, std::size_t layer, Mistakes& to)
+      : problem_(problem), layer_(layer), to_(to), scope_(in_scope(problem)) {}
+
+  void factor(const Step& step, const Site& site) {
+    const Line line{problem_.net, step.target, step.terms[site.term].factors[site.factor]};
+    if (!line.due.local_slope) lacking(line, site);
+    for (Var v : scope_)
+      for (Fn fn : kSimple) {
+        if (fn != Fn::value && !simple(v)) break;
+        for (int shift = -1; shift <= 1; ++shift) replace(line, site, {v, fn, line.due.f, shift, false});
+      }
+    if (line.due.local_slope && line.due.f == Activation::sigmoid) products(line, site);
+  }
+
+ private:
+  void add(const Line& line, const Site& site, const Name& name, const std::string& has,
+           std::function<void(std::vector<Factor>&)> change) {
+    const std::string target = text_of(line.net.cell, line.target), due = text_of(line.net, line.due);
+    Mistake m =
+        layer_mistake(layer_, name.name, target,
+                      has.empty() ? fmt::format("{} lacks the factor {}", target, due)
+                                  : fmt::format("{} is multiplied by {}, where {} is due", target, has, due),
+                      name.weight, {site.entry(layer_)}, [site, change = std::move(change)](LayerPlan& plan) {
+                        if (find_factor(plan, site)) change(find_term(plan, site)->factors);
+                      });
+    m.aliases = name.aliases;
+    to_.push_back(std::move(m));
+  }
+
+  void lacking(const Line& line, const Site& site) {
+    add(line, site, {"gate-factor", 0.03, {}}, "",
+        [f = site.factor](std::vector<Factor>& factors) { factors[f].fn = Fn::one; });
+  }
+
+  void replace(const Line& line, const Site& site, const Factor& has) {
+    if (has.var == line.due.var && has.fn == line.due.fn && has.shift == line.due.shift) return;
+    // A slope of its own activated value is the derivative family's.
+    if (line.due.local_slope && has.var == activated(line.net.cell, line.due.var) && has.shift == 0) return;
+    add(line, site, line.due.local_slope ? name_slope(line, has) : name_factor(line, has),
+        text_of(line.net, has), [f = site.factor, has](std::vector<Factor>& factors) { factors[f] = has; });
+  }
+
+  // i (1 - f) or f (1 - i) where i (1 - i) is due.
+  void products(const Line& line, const Site& site) {
+    const Var own = activated(line.net.cell, line.due.var);
+    for (int g = 0; g < problem_.gates; ++g) {
+      const Var other = Var::a0 + g;
+      if (other == own) continue;
+      for (const auto& [first, second] : {std::pair(own, other), std::pair(other, own)}) {
+        const Factor a{first, Fn::value, line.due.f, 0, false},
+            b{second, Fn::complement, line.due.f, 0, false};
+        add(line, site, {"gate-factor", 0.08, {"gates-swapped", "activation-for-derivative"}},
+            fmt::format("{} * {}", text_of(line.net, a), text_of(line.net, b)),
+            [f = site.factor, a, b](std::vector<Factor>& factors) {
+              factors[f] = a;
+              factors.push_back(b);
+            });
+      }
+    }
+  }
+
+  const Problem& problem_;
+  std::size_t layer_;
+  Mistakes& to_;
+  std::vector<Var> scope_;
+};
+
+}  // namespace
+
+void add_factor_mistakes(const Problem& problem, const Words&, Mistakes& to) {
+  if (problem.net.cell == Cell::elman) return;  // its one factor is the derivative family's
+  const Plan right = right_plan(problem);
+  for (std::size_t l = 0; l < right.layers.size(); ++l) {
+    Enumeration all(problem, l, to);
+    const auto& steps = right.layers[l].steps;
+    for (std::size_t s = 0; s < steps.size(); ++s)
+      for (std::size_t t = 0; t < steps[s].terms.size(); ++t)
+        for (std::size_t f = 0; f < steps[s].terms[t].factors.size(); ++f) all.factor(steps[s], {s, t, f});
+  }
+}
+
+}  // namespace retrograde::doctor

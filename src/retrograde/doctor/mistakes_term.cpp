@@ -1,0 +1,179 @@
+// By enumeration: what one wrong token makes of one term of the table. The term is left out, has the wrong
+// sign or counts twice; it has a factor too many; it is made from another delta, or from its own delta as it
+// was before a factor was applied.
+#include <fmt/format.h>
+
+#include "retrograde/doctor/mistake.h"
+
+namespace retrograde::doctor {
+
+namespace {
+
+bool is_gate(Back b) { return b >= Back::da0 && b <= Back::da3; }
+
+class Enumeration {
+ public:
+  Enumeration(const Problem& problem, std::size_t layer, Mistakes& to)
+      : problem_(problem), layer_(layer), steps_(right_plan(problem).layers[layer].steps), to_(to) {}
+
+  void run() {
+    for (std::size_t s = 0; s < steps_.size(); ++s) {
+      if (problem_.net.cell == Cell::elman && steps_[s].target == Back::q) continue;
+      for (std::size_t t = 0; t < steps_[s].terms.size(); ++t) {
+        if (t == 0) accumulates(s);
+        coefficients(s, t);
+        further_factors(s, t);
+        sources(s, t);
+        earlier_forms(s, t);
+      }
+    }
+  }
+
+ private:
+  using Change = std::function<void(Term&)>;
+
+  std::string target(std::size_t s) const { return text_of(problem_.net.cell, steps_[s].target); }
+  std::string what(const Term& term) const {
+    if (term.source == Back::hc) return "what the next step carried back";
+    if (term.source == Back::cc) return "what the next step's cell carried back";
+    if (term.source == Back::up) return "the output's own error";
+    if (term.matrix != Matrix::none)
+      return fmt::format("gate {}'s part", gate_name(problem_.net.cell, term.gate));
+    return text_of(problem_.net.cell, term.source);
+  }
+  bool carried(std::size_t s) const { return steps_[s].target == Back::hc || steps_[s].target == Back::cc; }
+
+  void add(const char* name, std::size_t s, std::size_t t, Part part, std::string sentence, double weight,
+           Change change, std::vector<std::string> aliases = {}) {
+    Mistake m =
+        layer_mistake(layer_, name, target(s), std::move(sentence), weight, {Site{s, t, part}.entry(layer_)},
+                      [s, t, change = std::move(change)](LayerPlan& plan) {
+                        if (Term* term = find_term(plan, {s, t, 0})) change(*term);
+                      });
+    m.aliases = std::move(aliases);
+    to_.push_back(std::move(m));
+  }
+
+  // += for =: the next step's value is still in it.
+  void accumulates(std::size_t s) {
+    const Back b = steps_[s].target;
+    Mistake m = layer_mistake(
+        layer_, "counted-twice", target(s),
+        fmt::format("{} adds up over the steps (+= for =): the later steps' is still in it", target(s)), 0.06,
+        {Site{s, 0, kExtra - 1}.entry(layer_)}, [s, b](LayerPlan& plan) {
+          Term again;
+          again.source = b, again.shift = 1;
+          if (s < plan.steps.size()) plan.steps[s].terms.push_back(again);
+        });
+    m.aliases = {"not-zeroed", "self-accumulated"};
+    to_.push_back(std::move(m));
+  }
+
+  void coefficients(std::size_t s, std::size_t t) {
+    const Term& term = steps_[s].terms[t];
+    const std::string part =
+        steps_[s].terms.size() == 1 ? target(s) : fmt::format("{} in {}", what(term), target(s));
+    const auto times = [](double c) { return [c](Term& x) { x.coefficient = c; }; };
+    const bool gate = is_gate(steps_[s].target) && steps_[s].terms.size() == 1;
+    const char* dropped = term.source == Back::up ? "upstream-missing" : gate ? "zero" : "carry-dropped";
+    add("sign", s, t, kCoefficient, fmt::format("the sign of {} is wrong", part), 0.05, times(-1));
+    add("factor-two", s, t, kCoefficient, fmt::format("{} counts twice", part), 0.09, times(2),
+        {"counted-twice"});
+    add("factor-two", s, t, kCoefficient, fmt::format("{} counts half", part), 0.1, times(0.5));
+    if (term.matrix == Matrix::none)
+      add(dropped, s, t, kCoefficient, fmt::format("{} is missing", part), 0.06, times(0),
+          gate ? std::vector<std::string>{"carry-wrong-gate", "carry-dropped"} : std::vector<std::string>());
+  }
+
+  void further_factors(std::size_t s, std::size_t t) {
+    const Network& net = problem_.net;
+    std::vector<Factor> factors;
+    for (int g = 0; g < problem_.gates; ++g) {
+      if (net.cell == Cell::elman) break;
+      for (Fn fn : {Fn::value, Fn::complement})
+        factors.push_back({Var::a0 + g, fn, net.activation, 0, false});
+      factors.push_back({Var::a0 + g, Fn::value, net.activation, 1, false});
+      const Activation f = g == 2 ? net.activation : Activation::sigmoid;
+      factors.push_back({Var::z0 + g, Fn::slope, f, 0, true});
+    }
+    if (net.cell == Cell::elman) factors.push_back({Var::z0, Fn::slope, net.activation, 0, true});
+    if (net.cell == Cell::lstm) {
+      factors.push_back({Var::c, Fn::slope, net.activation, 0, true});
+      factors.push_back({Var::m, Fn::value, net.activation, 0, false});
+    }
+    for (const Factor& f : factors)
+      add(f.local_slope ? "double-activation" : "gate-factor", s, t, kExtra,
+          fmt::format("{} has the further factor {}",
+                      steps_[s].terms.size() == 1 ? target(s) : what(steps_[s].terms[t]) + " in " + target(s),
+                      text_of(net, f)),
+          f.local_slope ? 0.12 : 0.1, [f](Term& x) { x.factors.push_back(f); },
+          {f.local_slope ? "gate-factor" : "carry-wrong-gate"});
+  }
+
+  // Another delta: of this step if it is computed by then, or the next step's, left over.
+  void sources(std::size_t s, std::size_t t) {
+    const Term& term = steps_[s].terms[t];
+    std::vector<std::pair<Back, int>> others = {{Back::up, 0}, {Back::hc, 1}};
+    if (problem_.net.cell == Cell::lstm) others.push_back({Back::cc, 1});
+    for (std::size_t k = 0; k < steps_.size(); ++k) {
+      const Back b = steps_[k].target;
+      if (b == Back::hc || b == Back::cc || (b == Back::q && problem_.net.cell == Cell::elman)) continue;
+      if (k < s) others.push_back({b, 0});
+      others.push_back({b, 1});
+    }
+    for (const auto& [source, shift] : others) {
+      if (source == term.source && shift == term.shift) continue;
+      const bool stale = shift == 1 && source == term.source;
+      const char* name = stale                                        ? "carry-wrong-order"
+                         : is_gate(source) && is_gate(term.source)    ? "gate-copied"
+                         : source == Back::up                         ? "carry-dropped"
+                         : source == Back::dh && is_gate(term.source) ? "derivative-missing"
+                         : carried(s)                                 ? "carry-wrong-gate"
+                                                                      : "gate-factor";
+      Term has = term;
+      has.source = source, has.shift = shift;
+      add(name, s, t, kSource,
+          fmt::format("{} is made from {}{}, where {} is due", target(s), text_of(problem_.net.cell, source),
+                      shift ? " of the next step" : "", text_of(problem_.net.cell, term.source)),
+          0.08 + 0.04 * (shift != 0 && !stale),
+          [source = source, shift = shift](Term& x) { x.source = source, x.shift = shift; },
+          {"carry-wrong-gate", "gate-factor"});
+    }
+  }
+
+  // The delta as it stood before one of its own factors was applied: dh (1-z) for dh (1-z) tanh'.
+  void earlier_forms(std::size_t s, std::size_t t) {
+    const Term& term = steps_[s].terms[t];
+    for (const Step& step : steps_) {
+      if (step.target != term.source || step.terms.size() != 1 || term.shift != 0) continue;
+      const Term& made = step.terms[0];
+      if (made.matrix != Matrix::none) continue;
+      for (std::size_t k = 0; k < made.factors.size(); ++k) {
+        std::vector<Factor> before;
+        for (std::size_t i = 0; i < made.factors.size(); ++i)
+          if (i != k) before.push_back(made.factors[i]);
+        const Factor& left_out = made.factors[k];
+        add(left_out.local_slope ? "derivative-missing" : "gate-factor", s, t, kSource,
+            fmt::format("{} is made from {} before the factor {} was applied", target(s),
+                        text_of(problem_.net.cell, term.source), text_of(problem_.net, left_out)),
+            0.06, [source = made.source, shift = made.shift, before](Term& x) {
+              x.source = source, x.shift = shift;
+              x.before = before;
+            });
+      }
+    }
+  }
+
+  const Problem& problem_;
+  std::size_t layer_;
+  std::vector<Step> steps_;
+  Mistakes& to_;
+};
+
+}  // namespace
+
+void add_term_mistakes(const Problem& problem, const Words&, Mistakes& to) {
+  for (std::size_t l = 0; l < problem.layers.size(); ++l) Enumeration(problem, l, to).run();
+}
+
+}  // namespace retrograde::doctor

@@ -1,0 +1,199 @@
+// The sweep back through time of one layer, as its table has it, and what it sends down.
+#include <algorithm>
+
+#include "retrograde/doctor/plan.h"
+
+namespace retrograde::doctor {
+
+namespace {
+
+class Sweeper {
+ public:
+  Sweeper(const Problem& problem, int layer, const LayerPlan& plan, const Tape& tape, Rounding* rounding)
+      : layer_(problem.layers[static_cast<std::size_t>(layer)]),
+        plan_(plan),
+        tape_(tape),
+        rounding_(rounding),
+        T_(problem.T),
+        B_(problem.B),
+        H_(layer_.hidden),
+        row_(B_ * H_),
+        scratch_(static_cast<std::size_t>(row_)),
+        before_(static_cast<std::size_t>(row_)) {}
+
+  Deltas fresh(const Real& up) const {
+    Deltas d;
+    d.row = row_;
+    auto make = [&](Back b) {
+      d.back[static_cast<std::size_t>(b)].assign(static_cast<std::size_t>((T_ + 1) * row_), 0);
+    };
+    for (const Step& step : plan_.steps) make(step.target);
+    make(Back::up);
+    make(Back::hc);
+    std::copy(up.begin(), up.end(), d.at(Back::up, 0));
+    return d;
+  }
+
+  // One step; carried terms are read from `later`, which may be the same deltas.
+  void step(Deltas& d, const Deltas& later, int t, bool with_up, bool with_carry) {
+    for (const Step& s : plan_.steps) fill(s, d, d, later, t, with_up, with_carry);
+  }
+
+  // One line of the table: to's target of step t from the deltas of this step and of the later ones.
+  void fill(const Step& s, Deltas& to, const Deltas& now, const Deltas& later, int t, bool with_up,
+            bool with_carry) {
+    double* out = to.at(s.target, t);
+    std::fill(out, out + row_, 0.0);
+    for (const Term& term : s.terms) {
+      if (term.coefficient == 0 || (term.only_last_step && t != T_ - 1)) continue;
+      if (term.source == Back::up && !with_up) continue;
+      const bool carried = term.shift == 1 && (term.source == Back::hc || term.source == Back::cc);
+      if (carried && (!with_carry || cut(t + 1, term.source))) continue;
+      const Deltas& from = term.shift > 0 ? later : now;
+      if (t + term.shift > T_ || t + term.shift < 0 || from.slots(term.source).empty()) continue;
+      add(term, from.at(term.source, t + term.shift), out, t);
+    }
+    if (rounding_)
+      for (int i = 0; i < row_; ++i) out[i] += out[i] * (*rounding_)();
+  }
+
+ private:
+  bool cut(int from, Back source) const {
+    if (plan_.chunk <= 0 || (from - plan_.chunk_offset) % plan_.chunk != 0) return false;
+    return source == Back::hc ? plan_.cut_h : plan_.cut_c;
+  }
+
+  void add(const Term& term, const double* from, double* to, int t) {
+    double* v = scratch_.data();
+    if (!term.before.empty()) {
+      std::copy(from, from + row_, before_.begin());
+      multiply_by(term.before, before_.data(), t);
+      from = before_.data();
+    }
+    if (term.matrix == Matrix::none || term.matrix == Matrix::identity) {
+      std::copy(from, from + row_, v);
+    } else {
+      std::fill(v, v + row_, 0.0);
+      through(term, from, v);
+    }
+    multiply_by(term.factors, v, t);
+    for (int i = 0; i < row_; ++i) to[i] += term.coefficient * v[i];
+  }
+
+  void multiply_by(const std::vector<Factor>& factors, double* v, int t) const {
+    for (const Factor& factor : factors) {
+      if (factor.fn == Fn::one) continue;
+      const double* by = tape_.factor(factor.var, factor.fn, factor.f, std::clamp(t + factor.shift, -1, T_));
+      for (int i = 0; i < row_; ++i) v[i] *= by[i];
+    }
+  }
+
+  void through(const Term& term, const double* from, double* to) const {
+    const double* U = layer_.U.data() + term.gate * H_ * H_;
+    const double* W = layer_.W.data() + term.gate * H_ * layer_.inputs;
+    switch (term.matrix) {
+      case Matrix::recurrent:
+        return multiply_back(from, U, to, B_, H_, H_);
+      case Matrix::recurrent_transposed:
+        return multiply(from, U, to, B_, H_, H_);
+      case Matrix::input:
+        return multiply_back(from, W, to, B_, H_, H_);
+      case Matrix::input_transposed:
+        return multiply(from, W, to, B_, H_, H_);
+      default:
+        return through_slice(term.matrix == Matrix::slice_of_hx, U, W, from, to);
+    }
+  }
+
+  // The last H columns of [U W], or the first H of [W U].
+  void through_slice(bool hx, const double* U, const double* W, const double* from, double* to) const {
+    const int I = layer_.inputs;
+    for (int c = 0; c < H_; ++c) {
+      const int column = hx ? c + I : c, edge = hx ? H_ : I;
+      const bool first = column < edge;
+      const double* m = first == hx ? U : W;
+      const int width = first == hx ? H_ : I, at = first ? column : column - edge;
+      for (int b = 0; b < B_; ++b)
+        for (int r = 0; r < H_; ++r) to[b * H_ + c] += from[b * H_ + r] * m[r * width + at];
+    }
+  }
+
+  const Layer& layer_;
+  const LayerPlan& plan_;
+  const Tape& tape_;
+  Rounding* rounding_;
+  int T_, B_, H_, row_;
+  Real scratch_, before_;
+};
+
+void accumulate(Deltas& sum, const Deltas& level) {
+  for (std::size_t b = 0; b < sum.back.size(); ++b)
+    for (std::size_t i = 0; i < sum.back[b].size(); ++i) sum.back[b][i] += level.back[b][i];
+}
+
+}  // namespace
+
+Deltas run(const Problem& problem, int layer, const LayerPlan& plan, const Tape& tape, const Real& up,
+           Rounding* rounding) {
+  Sweeper sweeper(problem, layer, plan, tape, rounding);
+  const int from = problem.T - 1 - plan.last, to = plan.first;
+  Deltas all = sweeper.fresh(up);
+  if (plan.reach < 0) {
+    for (int t = from; t >= to; --t) sweeper.step(all, all, t, true, true);
+    return all;
+  }
+  // Windows: level j holds what the errors of output t+j contribute at step t, so that the levels' sum up to
+  // `reach` is every output's error taken back through its own step and `reach` earlier ones.
+  for (int t = from; t >= to; --t) sweeper.step(all, all, t, true, false);
+  if (plan.window_last_only) {
+    // Only the last output's window is followed.
+    Deltas tail = all;
+    for (int t = from; t >= std::max(to, from - plan.reach); --t)
+      sweeper.step(tail, tail, t, t == from, t != from);
+    for (std::size_t b = 0; b < all.back.size(); ++b)
+      for (int t = std::max(to, from - plan.reach); t < from; ++t)
+        if (!all.back[b].empty())
+          for (int i = 0; i < all.row; ++i)
+            all.back[b][static_cast<std::size_t>(t * all.row + i)] +=
+                tail.back[b][static_cast<std::size_t>(t * all.row + i)];
+    return all;
+  }
+  Deltas level = all;
+  for (int j = 1; j <= plan.reach && j < problem.T; ++j) {
+    Deltas next = sweeper.fresh(Real());
+    for (int t = from - j; t >= to; --t) sweeper.step(next, level, t, false, true);
+    accumulate(all, next);
+    level = std::move(next);
+  }
+  return all;
+}
+
+Real remade(const Problem& problem, int layer, const Tape& tape, const Deltas& deltas, const Step& step) {
+  const auto l = static_cast<std::size_t>(layer);
+  LayerPlan plan;
+  plan.steps = {step};
+  Deltas own;
+  own.row = deltas.row;
+  Real& made = own.back[static_cast<std::size_t>(step.target)];
+  made.assign(static_cast<std::size_t>((problem.T + 1) * own.row), 0);
+  Sweeper sweeper(problem, static_cast<int>(l), plan, tape, nullptr);
+  for (int t = problem.T - 1; t >= 0; --t) sweeper.fill(step, own, deltas, deltas, t, true, true);
+  return std::move(made);
+}
+
+Real input_gradient(const Problem& problem, int index, const Deltas& deltas, const Product& product) {
+  const Layer& layer = problem.layers[static_cast<std::size_t>(index)];
+  Real dx(static_cast<std::size_t>(problem.T * problem.B * layer.inputs), 0);
+  for (int g = 0; g < problem.gates; ++g) {
+    if (g == product.without_gate || (product.only_gate >= 0 && g != product.only_gate)) continue;
+    const double* w = layer.W.data() + g * layer.hidden * layer.inputs;
+    const double* da = deltas.at(Back::da0 + g, 0);
+    if (product.matrix_transposed)
+      multiply(da, w, dx.data(), problem.T * problem.B, layer.hidden, layer.inputs);
+    else
+      multiply_back(da, w, dx.data(), problem.T * problem.B, layer.hidden, layer.inputs);
+  }
+  return dx;
+}
+
+}  // namespace retrograde::doctor
