@@ -133,7 +133,7 @@ class Reader {
   int layers() const { return static_cast<int>(dims_.H.size()); }
 
   void vector(int n, int wide_axes, const std::vector<int>& shape) {
-    const bool stacked_rows = shape.size() == 2 && shape[0] == dims_.G && dims_.G > 1;
+    const bool stacked_rows = shape.size() == 2 && shape[0] == dims_.G && dims_.G > 1 && shape[1] > 1;
     if (wide_axes > 1 && !stacked_rows && !(shape.size() == 2 && shape[0] == 2)) return;
     const double matrix_doubt = shape.size() == 2 && shape[0] > 1 && shape[1] > 1 ? 0.3 : 0;
     for (int l = 0; l < layers(); ++l) {
@@ -259,8 +259,9 @@ class Enumerator {
       for (const Reading& r : readings_[i]) later_[i] |= 1U << slot(r.type, r.layer);
     }
     if (!reachable(0)) return;
+    find_families();
     for (const double more : {0.35, 1.0, 2.0, 4.0, 100.0}) {
-      found_.clear();
+      known_ = bound_;
       bound_ = rest_[0] + more;
       nodes_ = 0;
       descend(0, 0);
@@ -284,17 +285,42 @@ class Enumerator {
   void descend(std::size_t i, double doubt) {
     if (found_.size() > 400 || ++nodes_ > kNodes) return;
     if (i == blocks_.size()) {
-      if (complete()) found_.push_back({chosen_, doubt + layer_doubt()});
+      if (doubt > known_ && complete()) found_.push_back({chosen_, doubt + layer_doubt()});
       return;
     }
     for (const Reading& r : readings_[i]) {
       if (doubt + r.doubt + rest_[i + 1] > bound_) break;  // readings are sorted
+      if (family_[i] >= 0 && !fits_family(r, static_cast<std::size_t>(family_[i]), i)) continue;
       chosen_[i] = r;
       int& n = counts_[slot(r.type, r.layer)][r.stacked];
       ++n;
       if (possible(i) && reachable(i + 1)) descend(i + 1, doubt + r.doubt);
       --n;
     }
+  }
+
+  // Arrays of one shape whose names differ in the gate's letter alone are read alike.
+  void find_families() {
+    family_.assign(blocks_.size(), -1);
+    for (std::size_t i = 0; i < blocks_.size() && dims_.G > 1; ++i)
+      for (std::size_t at = 0; at < blocks_[i].parameter.size() && family_[i] < 0; ++at) {
+        std::vector<std::size_t> alike;
+        std::vector<std::string> names;
+        for (std::size_t k = 0; k < blocks_.size(); ++k) {
+          std::string a = blocks_[i].parameter, b = blocks_[k].parameter;
+          if (a.size() != b.size() || blocks_[i].shape != blocks_[k].shape) continue;
+          a[at] = b[at] = ' ';
+          if (a == b) alike.push_back(k), names.push_back(blocks_[k].parameter);
+        }
+        if (static_cast<int>(alike.size()) == dims_.G && !gates_by_name(cell_, names).empty())
+          for (std::size_t k : alike) family_[k] = static_cast<int>(alike[0]);
+      }
+  }
+  bool fits_family(const Reading& r, std::size_t first, std::size_t i) const {
+    if (r.stacked || r.type >= Type::V) return false;
+    const Reading& f = chosen_[first];
+    return first == i || (r.type == f.type && r.layer == f.layer && r.in_out == f.in_out &&
+                          r.x_first == f.x_first && r.bias == f.bias);
   }
 
   static std::size_t slot(Type type, int layer) {
@@ -480,7 +506,8 @@ class Enumerator {
   std::vector<unsigned> later_;  // which readings (a bit a slot) the blocks from i on have
   std::vector<int> named_layer_;
   std::array<std::array<int, 2>, 18> counts_{};  // chosen readings by slot and stacked
-  double bound_ = 0;
+  double bound_ = -1, known_ = -1;               // structures of no more doubt are known
+  std::vector<int> family_;                      // the first of the arrays that are read alike, or -1
   int nodes_ = 0;
 };
 
