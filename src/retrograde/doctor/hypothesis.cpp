@@ -114,23 +114,26 @@ struct Likeness {
   double factor = 1, gap = 0, top = 0, made_top = 0, noise = 0;
   std::size_t size = 0;
   bool same(bool single) const {
-    return gap <= (single ? 1e-4 : 1e-8) * top + noise && (top > 0 || made_top == 0);
+    // A claim of zeros is like what is zero but for rounding.
+    if (top == 0) return made_top <= (single ? 1e-5 : 1e-12) + noise;
+    return gap <= (single ? 3e-6 : 1e-8) * top + noise;
   }
+  // Equal but for the rounding at this very point.
   bool exact(double scale, bool single) const {
-    const double off = std::abs(factor - scale) * made_top;
-    return same(single) && off <= (single ? 1e-3 : 1e-7) * top + noise;
+    if (top == 0) return same(single);
+    return gap + std::abs(factor - scale) * made_top <= 64 * (single ? 0x1p-24 : 0x1p-52) * top + noise;
   }
 };
 
 Likeness compare(const Real& claim, const Real& made) {
   Likeness l;
   l.size = made.size();
-  double cm = 0, mm = 0;
+  double cm = 0, mm = 0;  // a factor of zero explains nothing: a claim of zeros has the factor one
   for (std::size_t k = 0; k < made.size(); ++k) {
     cm += claim[k] * made[k], mm += made[k] * made[k];
     l.top = std::max(l.top, std::abs(claim[k])), l.made_top = std::max(l.made_top, std::abs(made[k]));
   }
-  if (mm > 0) l.factor = cm / mm;
+  if (mm > 0 && l.top > 0) l.factor = cm / mm;
   for (std::size_t k = 0; k < made.size(); ++k)
     l.gap = std::max(l.gap, std::abs(claim[k] - l.factor * made[k]));
   return l;
@@ -149,12 +152,12 @@ void read_reduction(Hypothesis& h, const std::vector<Likeness>& pieces, bool sin
         }
 }
 
-// What rounding alone makes of the pieces that almost agree: where the numbers cancel, it is much.
+// What rounding alone makes of pieces that all agree, or almost: where the numbers cancel, it is much.
 void add_noise(const Hypothesis& h, bool single, const std::vector<const Piece*>& where,
                const std::vector<Real>& right, std::vector<Likeness>& pieces) {
-  const bool almost = std::any_of(pieces.begin(), pieces.end(),
-                                  [&](const Likeness& l) { return !l.same(single) && l.gap < 0.1 * l.top; });
-  if (!almost) return;
+  const bool near = std::any_of(pieces.begin(), pieces.end(),
+                                [&](const Likeness& l) { return l.top == 0 || l.gap < 0.1 * l.top; });
+  if (!near) return;
   Rounding rounding{single ? 0x1.8p-24 : 0x1p-52, 0x9e3779b97f4a7c15ULL};
   const Engine disturbed(h.problem, &rounding);
   const Evaluation e = disturbed.evaluate(right_plan(h.problem));
@@ -162,7 +165,8 @@ void add_noise(const Hypothesis& h, bool single, const std::vector<const Piece*>
     const Real made = disturbed.gradient(*where[i], e);
     double noise = 0;
     for (std::size_t k = 0; k < made.size(); ++k) noise = std::max(noise, std::abs(made[k] - right[i][k]));
-    pieces[i].noise = std::min(12 * std::abs(pieces[i].factor) * noise, 0.1 * pieces[i].top);
+    pieces[i].noise = 12 * std::abs(pieces[i].factor) * noise;
+    if (pieces[i].top > 0) pieces[i].noise = std::min(pieces[i].noise, 0.1 * pieces[i].top);
   }
 }
 

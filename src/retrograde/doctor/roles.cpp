@@ -365,14 +365,18 @@ Roles find_roles(const Case& given) {
       roles.data.push_back(std::move(d));
     }
   }
-  bool any = false, single = true;
-  for (const Block& b : roles.blocks)
-    for (double v : b.claim) {
-      any |= v != 0;
-      single &= fits_single(v);
-    }
-  for (const Pair& p : pairs) single |= p.gradient->array.dtype == Dtype::float32;
-  roles.single = any && single;
+  // Single precision shows in the type, or in the numbers; a claim of zeros takes after the parameters.
+  const auto fits = [&](Real Block::*part) {
+    bool any = false, every = true;
+    for (const Block& b : roles.blocks)
+      for (double v : b.*part) any |= v != 0, every &= fits_single(v);
+    return std::pair(any, every);
+  };
+  const auto [nonzero, in_single] = fits(&Block::claim);
+  const auto [any_parameter, parameters_single] = fits(&Block::value);
+  roles.single = (nonzero ? in_single : any_parameter && parameters_single) ||
+                 std::any_of(pairs.begin(), pairs.end(),
+                             [](const Pair& p) { return p.gradient->array.dtype == Dtype::float32; });
   if (pairs.empty() && !given.gradient)
     throw DataError(
         "no array is the gradient of another: found {} arrays, expected pairs such as W and dW (or W and "

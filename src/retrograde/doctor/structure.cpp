@@ -285,7 +285,8 @@ class Enumerator {
   void descend(std::size_t i, double doubt) {
     if (found_.size() > 400 || ++nodes_ > kNodes) return;
     if (i == blocks_.size()) {
-      if (doubt > known_ && complete()) found_.push_back({chosen_, doubt + layer_doubt()});
+      if (doubt > known_ && complete())
+        found_.push_back({chosen_, doubt + layer_doubt() + orientation_doubt()});
       return;
     }
     for (const Reading& r : readings_[i]) {
@@ -381,6 +382,14 @@ class Enumerator {
         if (chosen_[i].type == chosen_[k].type && read < 0 && a < 0) doubt += 0.3;
       }
     return doubt;
+  }
+
+  // One author stores all matrices one way.
+  double orientation_doubt() const {
+    int in_out = 0, out_in = 0;
+    for (const Reading& r : chosen_)
+      if (r.type != Type::b && r.type <= Type::V) ++(r.in_out ? in_out : out_in);
+    return 0.1 * std::min(in_out, out_in);
   }
 
   std::vector<int> members(const Found& f, Type t, int layer, bool stacked) const {

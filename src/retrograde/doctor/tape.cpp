@@ -98,6 +98,9 @@ void Tape::run_step(const Problem& problem, const Layer& layer, int t) {
     double* a = put(Var::a0 + g, t);
     for (int i = 0; i < n; ++i) a[i] = value(f, z[i]);
     disturb(a, n, rounding_);
+    if (rounding_ && f == Activation::elu)  // usually written exp(z) - 1, known to a rounding of one
+      for (int i = 0; i < n; ++i)
+        if (z[i] < 0) a[i] += (*rounding_)();
   };
   double* h = put(Var::h, t);
   if (net.cell == Cell::elman) {
