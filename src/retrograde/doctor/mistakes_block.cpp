@@ -42,6 +42,9 @@ void add_ranges(int T, int B, Adder& to) {
   if (B < T)
     to.add("batch-for-time", "only as many steps as the batch has rows are in the sum", "loop over the steps",
            0.05, [k = T - B](Product& p) { p.last = k; });
+  if (B < T)
+    to.add("batch-for-time", "only as many of the last steps as the batch has rows are in the sum",
+           "loop over the steps", 0.06, [k = T - B](Product& p) { p.first = k; });
   for (int k = 2; k < T; ++k) {
     to.add("first-step-skipped", fmt::format("the first {} steps are not in the sum", k), sum,
            0.08 + 0.005 * k, [k](Product& p) { p.first = k; });

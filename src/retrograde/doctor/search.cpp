@@ -169,15 +169,16 @@ void Search::beam(const Ground& g, const Mistakes& mistakes, std::vector<Node> n
   for (std::size_t depth = 2; depth <= kDepth && !late(); ++depth) {
     keep_nearest(nodes);
     std::vector<Node> next;
-    for (const Node& node : nodes)
+    for (const Node& node : nodes) {
       for (const Mistake& m : mistakes) {
-        if (late()) break;
+        if (late()) return;
         if (!compatible(node.mistakes, m)) continue;
         auto list = node.mistakes;
         list.push_back(&m);
         next.push_back(attempt(g, std::move(list), false, found));
       }
-    if (least(found) < g.above.cost + static_cast<double>(depth) + 0.8) return;
+      if (least(found) < g.above.cost + static_cast<double>(depth) + 0.8) return;
+    }
     nodes = std::move(next);
   }
 }
