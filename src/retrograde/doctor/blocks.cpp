@@ -53,6 +53,18 @@ double decay_of(const Problem& problem, Kind k) {
   return decays ? problem.net.decay : 0;
 }
 
+double loss_of(const Problem& p) {
+  double sum = p.net.scale *
+               basic_loss(p, p.net.loss, p.net.head_activation, head_outputs(p, forward(p).back().outputs()));
+  const auto add = [&](const Real& v, Kind kind) {
+    for (double x : v) sum += 0.5 * decay_of(p, kind) * x * x;
+  };
+  for (const Layer& l : p.layers)
+    add(l.W, Kind::W), add(l.U, Kind::U), add(l.b, Kind::b), add(l.b2, Kind::b2);
+  add(p.V, Kind::V), add(p.c, Kind::c);
+  return sum;
+}
+
 Engine::Engine(const Problem& problem, Rounding* rounding)
     : problem_(problem),
       rounding_(rounding),

@@ -47,6 +47,8 @@ struct Evaluation {
 
 // What the loss's penalty adds to a piece's gradient, as a multiple of the parameter.
 double decay_of(const Problem& problem, Kind kind);
+// The loss with its scale and its penalty on the parameters.
+double loss_of(const Problem& problem);
 
 class Engine {
  public:

@@ -10,6 +10,7 @@
 #include "retrograde/base/error.h"
 #include "retrograde/doctor/explain.h"
 #include "retrograde/doctor/numeric.h"
+#include "retrograde/doctor/own_check.h"
 
 namespace retrograde::doctor {
 
@@ -42,6 +43,7 @@ class Diagnosis {
     else
       consider(hypotheses, roles);
     judge_the_rest(roles);
+    examine_own_check(roles);
     return finish();
   }
 
@@ -201,6 +203,7 @@ class Diagnosis {
 
   void agree(const Examination& e) {
     describe_network(e, report_);
+    reading_ = e.h;
     report_.verdict = e.unsure ? Verdict::cannot_tell : Verdict::agrees;
     if (e.unsure)
       report_.notes.push_back(
@@ -238,6 +241,45 @@ class Diagnosis {
     report_.blocks.insert(report_.blocks.begin(), heard.rows.begin(), heard.rows.end());
     report_.findings.insert(report_.findings.end(), heard.findings.begin(), heard.findings.end());
     report_.notes.push_back(fmt::format("{} judged by {}", fmt::join(names, ", "), heard.extent));
+  }
+
+  // The claim is right: is the author's numeric gradient?
+  void examine_own_check(const Roles& roles) {
+    if (report_.verdict != Verdict::agrees || (!reading_ && !can_ask_loss())) return;
+    OwnCheck check;
+    check.step = own_step();
+    if (reading_) {
+      check.blocks = reading_->blocks;
+      check.problem = &reading_->problem;
+      check.loss = [p = reading_->problem](const std::vector<Block>& blocks) mutable {
+        put_parameters(blocks, p);
+        derive_inputs(p);
+        return loss_of(p);
+      };
+    } else {
+      check.blocks = roles.blocks;
+      check.loss = [this](const std::vector<Block>& blocks) {
+        Arrays point = program_->parameters();
+        for (NamedArray& a : point)
+          for (const Block& b : blocks)
+            if (b.parameter == a.name) a.array.values = b.value;
+        return program_->loss(point, program_->batch());
+      };
+    }
+    CheckFaults found = faults_of(check);
+    if (!found.findings.empty())
+      report_.notes.push_back("the claimed gradient is right; what fails is the check that it was put to");
+    report_.findings.insert(report_.findings.end(), found.findings.begin(), found.findings.end());
+    report_.notes.insert(report_.notes.end(), found.notes.begin(), found.notes.end());
+  }
+
+  // The step of the author's differences, if an array is called so.
+  std::optional<double> own_step() const {
+    for (const NamedArray& a : given_.arrays)
+      for (const char* name :
+           {"eps", "epsilon", "step", "step_size", "delta", "fd_eps", "fd_step", "check_eps"})
+        if (a.name == name && a.array.size() == 1 && a.array.values[0] > 0) return a.array.values[0];
+    return std::nullopt;
   }
 
   // No network of ours fits: the author's loss judges, if it can be asked.
@@ -300,6 +342,7 @@ class Diagnosis {
   std::unique_ptr<Program> program_;
   std::vector<Finding> conduct_;
   Report report_;
+  const Hypothesis* reading_ = nullptr;  // whose right gradient the claim is
 };
 
 }  // namespace

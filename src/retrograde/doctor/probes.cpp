@@ -41,13 +41,16 @@ Array first_along(const Array& a, std::size_t axis, std::size_t count) {
 }
 
 // The axis of an array of the batch that runs over time, if there is one.
-std::optional<std::size_t> time_axis(const NamedArray& a, const Hypothesis& h) {
+std::optional<std::size_t> time_axis(const NamedArray& a, const Hypothesis& h, int T) {
   for (const Sequence* s : {&h.input, &h.target})
     if (s->name == a.name) {
       const auto at = s->view.axes.find('t');
       return at == std::string::npos ? std::nullopt : std::optional(at);
     }
-  return std::nullopt;
+  const auto& shape = a.array.shape;  // a mask, or something that this reading does not use
+  const auto n = static_cast<std::size_t>(T);
+  if (std::count(shape.begin(), shape.end(), n) != 1) return std::nullopt;
+  return static_cast<std::size_t>(std::find(shape.begin(), shape.end(), n) - shape.begin());
 }
 
 // The strides of a view after its array was cut to fewer steps.
@@ -116,6 +119,7 @@ bool targets_are_free(const Hypothesis& h) {
 
 // Start states of zero, or others. False if the arrays do not allow it.
 bool set_start(Problem& p, const Program& program, Arrays& batch, bool start) {
+  if (!p.p.empty() || !p.P.empty()) return start;  // it is learned
   bool set = false, ok = true;
   for (const auto& [role, part, value] :
        {std::tuple(Role::h0, &Layer::h0, kStart), std::tuple(Role::c0, &Layer::c0, kStartCell)}) {
@@ -137,18 +141,6 @@ bool set_start(Problem& p, const Program& program, Arrays& batch, bool start) {
   return ok && set == start;
 }
 
-// The loss's own penalty on the parameters.
-double penalty(const Problem& p) {
-  double sum = 0;
-  const auto add = [&](const Real& v, Kind kind) {
-    for (double x : v) sum += 0.5 * decay_of(p, kind) * x * x;
-  };
-  for (const Layer& l : p.layers)
-    add(l.W, Kind::W), add(l.U, Kind::U), add(l.b, Kind::b), add(l.b2, Kind::b2);
-  add(p.V, Kind::V), add(p.c, Kind::c);
-  return sum;
-}
-
 // The loss's factor at another number of steps: as it was, or averaged over the steps that there are.
 bool set_scale(const Hypothesis& whole, Problem& p, std::optional<double> loss) {
   const double steps = [&] {
@@ -161,13 +153,10 @@ bool set_scale(const Hypothesis& whole, Problem& p, std::optional<double> loss) 
     p.net.scale *= whole.problem.net.reduction.find("steps") == std::string::npos ? 1 : steps;
     return true;
   }
-  const Engine engine(p);
-  const double basic = basic_loss(p, p.net.loss, p.net.head_activation, engine.outputs());
+  const double before = p.net.scale;
   for (const double f : factors) {
-    const double predicted = f * p.net.scale * basic + penalty(p);
-    if (!(std::abs(predicted - *loss) <= 1e-6 * std::abs(*loss))) continue;
-    p.net.scale *= f;
-    return true;
+    p.net.scale = f * before;
+    if (std::abs(loss_of(p) - *loss) <= 1e-6 * std::abs(*loss)) return true;
   }
   return false;
 }
@@ -179,26 +168,35 @@ std::optional<Hypothesis> ask(Program& program, const Hypothesis& whole, Point p
   Problem& p = h.problem;
   Arrays batch = program.batch();
   p.T = point.steps;
-  p.x.resize(static_cast<std::size_t>(p.T * p.B * p.I));
-  p.target.resize(static_cast<std::size_t>(p.T * p.B * p.O));
-  if (!p.tokens.empty()) p.tokens.resize(static_cast<std::size_t>(p.T * p.B));
-  if (!p.mask.empty()) p.mask.resize(static_cast<std::size_t>(p.T * p.B));
+  const auto rows = static_cast<std::size_t>(p.T * p.B);
+  p.x.resize(rows * static_cast<std::size_t>(p.I));
+  p.target.resize(rows * static_cast<std::size_t>(p.O));
+  if (!p.tokens.empty()) p.tokens.resize(rows);
+  if (!p.mask.empty()) p.mask.resize(rows);
   p.end.assign(p.end.size(), p.T);
   if (!set_start(p, program, batch, point.start)) return std::nullopt;
   if (targets_are_free(h))
     shrink_errors(p, point.last_only, precision == Precision::single ? 1 : kSmall);
   else if (point.last_only && !p.net.last_output)
     return std::nullopt;
+  const int T = whole.problem.T;
   for (NamedArray& a : batch) {
-    if (program.role(a.name) == Role::lengths) std::fill(a.array.values.begin(), a.array.values.end(), p.T);
-    if (a.array.size() == 1 && program.role(a.name) == Role::unknown && a.array.values[0] == whole.problem.T)
+    const Role role = program.role(a.name);
+    if (role == Role::lengths) std::fill(a.array.values.begin(), a.array.values.end(), p.T);
+    if (a.array.size() == 1 && role == Role::unknown && a.array.values[0] == T)
       a.array.values[0] = p.T;  // the number of steps, handed over beside the arrays
-    if (const auto axis = time_axis(a, h))
-      a.array = first_along(a.array, *axis, static_cast<std::size_t>(p.T));
-    if (a.name == h.target.name && targets_are_free(h))
+    // One array may hold input and target, and one step more than either.
+    if (const auto axis = time_axis(a, h, T); axis && role != Role::h0 && role != Role::c0) {
+      const std::size_t n = a.array.shape[*axis], less = static_cast<std::size_t>(T - p.T);
+      if (n <= less) return std::nullopt;
+      a.array = first_along(a.array, *axis, n - less);
+    }
+    if (a.name == h.target.name && targets_are_free(h) && a.name != h.input.name)
       put_target(p, strides(h.target.view, a.array.shape), a.array);
   }
-  std::erase_if(h.blocks, [](const Block& b) { return b.pieces.empty() || b.pieces[0].kind >= Kind::dx; });
+  std::erase_if(h.blocks, [](const Block& b) {
+    return b.claim.empty() || b.pieces.empty() || b.pieces[0].kind >= Kind::dx;
+  });
   for (Block& b : h.blocks) b.claim.clear();
   std::optional<double> loss;
   try {
