@@ -256,6 +256,7 @@ bool head_agrees(const Problem& p, const Real& states, const Real& z, const std:
   for (const Block& b : blocks)
     for (const Piece& piece : b.pieces) {
       if ((piece.kind != Kind::V && piece.kind != Kind::c) || b.claim.empty()) continue;
+      if (piece.rows * piece.cols == 1) continue;  // one number is like any other
       any = true;
       const auto cols = static_cast<std::size_t>(piece.cols), O = static_cast<std::size_t>(p.O);
       Real made(O * cols, 0);
