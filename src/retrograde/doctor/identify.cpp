@@ -123,8 +123,10 @@ class Identifier {
   bool late() const { return WorkClock::now() > deadline_; }
   // Nothing better is to be expected of another cell.
   bool settled() const {
-    return exact_ || std::any_of(found_.begin(), found_.end(),
-                                 [](const Hypothesis& h) { return h.confirmed() && h.agreement > 0; });
+    const double tight = loss_single_ ? 3e-7 : 1e-11;
+    return exact_ || std::any_of(found_.begin(), found_.end(), [&](const Hypothesis& h) {
+             return h.confirmed() && h.agreement > 0 && (h.outputs_gap >= 0 || h.loss_gap < tight);
+           });
   }
 
   void passes(const Roles& roles, bool wide) {

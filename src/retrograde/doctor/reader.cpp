@@ -98,7 +98,7 @@ bool Reader::weak(const Target& t, double scale) const {
 }
 
 void Reader::accept(Attempt& to, const std::vector<const BlockMistake*>& mistakes, const Product& product,
-                       bool flip) const {
+                    bool flip) const {
   const Target& t = targets_[to.target];
   Real made = engine_.gradient(t.piece, product, to.e);
   if (flip) made = transposed(made, t.piece.rows);

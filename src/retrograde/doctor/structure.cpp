@@ -50,6 +50,7 @@ bool has(const std::string& s, std::initializer_list<const char*> words) {
 struct Suggestion {
   bool W = false, U = false, V = false, bias = false, embedding = false, start = false;
   int layer = -1;
+  char letter = 0;  // the whole name, if it is u or w
 };
 
 Suggestion suggest(const std::string& name) {
@@ -66,6 +67,7 @@ Suggestion suggest(const std::string& name) {
   s.embedding = has(l, {"emb", "lookup", "wte", "vectors"}) || l == "e" || l == "we" || l == "l";
   s.start = has(l, {"proj", "init", "start", "feat", "img", "h0"});
   if (s.embedding) s.W = s.U = s.V = false;
+  if (l == "u" || l == "w") s.letter = l[0];
   for (char c : name)
     if (std::isdigit(static_cast<unsigned char>(c))) {
       s.layer = c - '0';
@@ -75,6 +77,9 @@ Suggestion suggest(const std::string& name) {
 }
 
 double doubt_of(Type type, const Suggestion& s) {
+  // U and W: some call the input's matrix U and the recurrent one W, more the other way round.
+  if (s.letter && (type == Type::W || type == Type::U))
+    return s.letter == (type == Type::W ? 'w' : 'u') ? 0 : 0.1;
   if (s.embedding && type != Type::E) return 1.5;
   switch (type) {
     case Type::W:
@@ -274,7 +279,7 @@ class Enumerator {
   }
 
  private:
-  static constexpr std::size_t kKept = 24;
+  static constexpr std::size_t kKept = 32;
   static constexpr int kNodes = 4000;  // a bound on the work where equal sizes leave everything open
 
   struct Found {
@@ -389,7 +394,7 @@ class Enumerator {
     int in_out = 0, out_in = 0;
     for (const Reading& r : chosen_)
       if (r.type != Type::b && r.type <= Type::V) ++(r.in_out ? in_out : out_in);
-    return 0.1 * std::min(in_out, out_in);
+    return 0.3 * std::min(in_out, out_in);
   }
 
   std::vector<int> members(const Found& f, Type t, int layer, bool stacked) const {
