@@ -28,7 +28,8 @@ except ImportError:
     sys.exit(77)
 from program import Program
 
-STYLES = ["minchar", "wildml", "course", "batched", "gru", "layers", "last", "deep", "captions", "control", "alarms", "anything"]
+STYLES = ["minchar", "wildml", "course", "batched", "gru", "layers", "last", "deep", "captions", "control", "authors",
+          "alarms", "anything"]
 
 
 def build(style: str, recipe: str, seed: int = 0) -> Program:
