@@ -10,6 +10,8 @@
 #include "retrograde/cells/cell.h"
 #include "retrograde/check/gradient.h"
 #include "retrograde/check/network.h"
+#include "retrograde/check/surrogate.h"
+#include "retrograde/check/time.h"
 #include "retrograde/check/truncation.h"
 #include "retrograde/data/batches.h"
 #include "retrograde/data/csv_table.h"

@@ -33,6 +33,8 @@ struct Derivative {
   // What rounding in float64 does to this derivative (root mean square, measured); NaN if the oracle cannot
   // know.
   double rounding = std::numeric_limits<double>::quiet_NaN();
+  // Differences: the smallest step that the value rests on; 0 for other oracles.
+  double step = 0;
   // The one-sided derivatives disagree at every step that rounding leaves usable. The error then spans both.
   bool kink = false;
 };

@@ -233,6 +233,7 @@ Derivative ridders(const RealFunction& f, std::span<const double> x, Direction v
   }
 
   result.value = std::isfinite(best.error) ? best.value : std::numeric_limits<double>::quiet_NaN();
+  result.step = best.last.step;
   result.kink = best.jump != 0;
   // A bar that is no small part of the value is made of few entries that noise or a kink spoils.
   const bool poor = best.jump == 0 && best.error > 1e-3 * std::abs(best.value);
