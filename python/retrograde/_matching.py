@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import permutations
 
 import numpy as np
 
@@ -21,30 +22,62 @@ def settle(problem: Problem, claims: Arrays, loss: Callable[[Array], float]) -> 
     if assignment is None or not assignment.open:
         return claims
     leaf = dict(assignment.leaf)
-    for mates, candidates in assignment.open:
-        slopes = {name: _slope(problem, name, loss) for name in mates}
-        agreeing: dict[str, int] = {}
-        for name in mates:
-            direction, slope, error = slopes[name]
-            gaps = {
-                i: abs(float(np.vdot(problem.leaves[i], direction)) - slope)
-                for i in candidates
-                if i not in agreeing.values() and problem.leaves[i].size == direction.size
-            }
-            fitting = [i for i, gap in gaps.items() if gap <= error]
-            if len(fitting) == 1 or (fitting and leaf[name] in fitting):
-                agreeing[name] = leaf[name] if leaf[name] in fitting else fitting[0]
-        others = [i for i in candidates if i not in agreeing.values()]
-        rest = iter([i for i in [leaf[n] for n in mates] + others if i in others])
-        taken: set[int] = set()
-        for name in mates:
-            if name in agreeing:
-                leaf[name] = agreeing[name]
-                continue
-            leaf[name] = next(i for i in rest if i not in taken)
-            taken.add(leaf[name])
+    agreeing = {
+        name: i
+        for mates, candidates in assignment.open
+        for name, i in _agreeing(problem, mates, candidates, loss).items()
+    }
+    together = orders(assignment, agreeing)
+    if together:
+        problem.orders = together
+        leaf.update(together[0])
+    else:
+        for mates, candidates in assignment.open:
+            rest = [i for i in [leaf[n] for n in mates] + candidates if i not in agreeing.values()]
+            rest = list(dict.fromkeys(rest))
+            for name in mates:
+                leaf[name] = agreeing[name] if name in agreeing else rest.pop(0)
     problem.assignment = Assignment(leaf, [])
     return problem.picked()
+
+
+def orders(assignment: Assignment, agreeing: dict[str, int]) -> list[dict[str, int]]:
+    """The ways in which gates that come without names may be ordered: as many arrays of every shape as there are
+    gates, all in one order, and those that agree where they belong. The order given comes first."""
+    counts = {len(names) for names, _ in assignment.open} | {len(found) for _, found in assignment.open}
+    if len(counts) != 1 or max(counts) > 4:
+        return []
+    found = []
+    for order in permutations(range(max(counts))):
+        leaf = {
+            name: candidates[k]
+            for mates, candidates in assignment.open
+            for name, k in zip(mates, order, strict=True)
+        }
+        if all(leaf[name] == i for name, i in agreeing.items()):
+            found.append(leaf)
+    return found
+
+
+def _agreeing(
+    problem: Problem, mates: list[str], candidates: list[int], loss: Callable[[Array], float]
+) -> dict[str, int]:
+    """The candidates that the loss's slopes show to be right, by parameter."""
+    assert problem.assignment is not None
+    leaf = problem.assignment.leaf
+    found: dict[str, int] = {}
+    for name in mates:
+        direction, slope, error = _slope(problem, name, loss)
+        fitting = [
+            i
+            for i in candidates
+            if i not in found.values()
+            and problem.leaves[i].size == direction.size
+            and abs(float(np.vdot(problem.leaves[i], direction)) - slope) <= error
+        ]
+        if len(fitting) == 1 or (fitting and leaf[name] in fitting):
+            found[name] = leaf[name] if leaf[name] in fitting else fitting[0]
+    return found
 
 
 def _slope(problem: Problem, name: str, loss: Callable[[Array], float]) -> tuple[Array, float, float]:

@@ -259,6 +259,8 @@ class Problem:
         self._loss = loss
         self._gradient = gradient if callable(gradient) else None
         self.assignment: Assignment | None = None
+        # Other ways to order gates that come without names: parameter -> leaf.
+        self.orders: list[dict[str, int]] = []
         self.leaves: list[Array] = []
         self._given = None if callable(gradient) else gradient
 
