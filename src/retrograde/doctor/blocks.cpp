@@ -87,8 +87,9 @@ void Engine::way_up(Evaluation& e, const Plan& plan) const {
 void Engine::sweep(Evaluation& e, const Plan& plan, int layer) const {
   const auto l = static_cast<std::size_t>(layer), L = problem_.layers.size();
   e.deltas.resize(L);
-  e.reset_form.assign(L, -1);
-  for (std::size_t i = 0; i < L; ++i) e.reset_form[i] = plan.layers[i].reset_form;
+  e.forms.resize(L);
+  for (std::size_t i = 0; i < L; ++i)
+    e.forms[i] = {plan.layers[i].reset_form, plan.layers[i].replay, plan.layers[i].first};
   if (l + 1 == L) {
     e.deltas[l] = run(problem_, layer, plan.layers[l], tapes_[l], e.up, rounding_);
     return;
@@ -153,6 +154,13 @@ bool in_range(const Product& p, int t, int T) {
   return t >= p.first && t < T - p.last;
 }
 
+// The step that the right-hand side is taken from.
+int looked_up(const Product& p, Replay replay, int t, int T) {
+  if (p.keeps_start && t == 0) return -1;
+  const int s = replayed(replay, t, T) + p.shift;
+  return p.wraps && s < (p.shift < -1 ? -1 : 0) ? s + T + p.wraps - 1 : s;
+}
+
 }  // namespace
 
 // Which (step, row) contributions of one-hot inputs survive when repeated tokens overwrite each other.
@@ -185,7 +193,7 @@ std::vector<char> Engine::kept_tokens(const Tape& tape, int mode) const {
 Real Engine::start_gradient(const Piece& piece, const Product& p, const Evaluation& e) const {
   const auto l = static_cast<std::size_t>(piece.layer);
   const int B = problem_.B, H = problem_.layers[l].hidden;
-  const double* d = e.deltas[l].at(p.left, p.shift);
+  const double* d = e.deltas[l].at(p.left, p.shift + e.forms[l].first);
   const bool state = piece.kind == Kind::dh0 || piece.kind == Kind::dc0;
   if (state && piece.rows == B) return Real(d, d + B * H);
   Real out(static_cast<std::size_t>(piece.rows * piece.cols), 0);
@@ -222,19 +230,22 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
   const Real own =
       p.own ? remade(problem_, static_cast<int>(left_layer), tapes_[left_layer], e.deltas[left_layer], *p.own)
             : Real();
+  const Replay replay =
+      p.replay != Replay::own || head || piece.kind == Kind::E ? p.replay : e.forms[l].replay;
   const auto kept = p.tokens ? kept_tokens(tape, p.tokens) : std::vector<char>();
   Real out(static_cast<std::size_t>(n * piece.cols), 0);
   for (int t = 0; t < T; ++t) {
     if (!in_range(p, t, T)) continue;
-    const double* left = head                    ? e.dy.data() + t * B * width
+    const double* left = head                    ? e.dy.data() + (p.last_error ? T - 1 : t) * B * width
                          : piece.kind == Kind::E ? dx.data() + t * B * width
                          : p.own                 ? own.data() + t * B * width
-                                                 : e.deltas[left_layer].at(p.left, t);
-    int s = (p.reversed ? T - 1 - t : t) + p.shift;
-    if (p.wraps && s < 0) s = T - 1;
+                                                 : e.deltas[left_layer].at(p.left, t + p.left_shift);
+    const int s = looked_up(p, replay, t, T);
     if (s < -1 || s > T) continue;
     const double* right = p.right == Var::none ? nullptr : tape.at(p.right, s);
-    const int stride = right ? tape.step(p.right) / B : 0;
+    if (p.target_tokens) right = s < 0 || s >= T ? nullptr : problem_.target.data() + s * B * problem_.O;
+    if (p.target_tokens && !right) continue;
+    const int stride = p.target_tokens ? problem_.O : right ? tape.step(p.right) / B : 0;
     for (int b = 0; b < (p.first_row_only ? 1 : B); ++b) {
       if (p.tokens && !kept[static_cast<std::size_t>(t * B + b)]) continue;
       for (int r = 0; r < n; ++r) {

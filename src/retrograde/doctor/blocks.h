@@ -37,12 +37,19 @@ void put_parameters(const std::vector<Block>& blocks, Problem& problem);
 Real gather(const Piece& piece, const Real& array);
 void scatter(const Piece& piece, const Real& canonical, Real& array);
 
+// What of a layer's plan the blocks' products share.
+struct LayerForm {
+  int reset = -1;
+  Replay replay = Replay::own;
+  int first = 0;
+};
+
 // What a plan makes of a problem, everything that block gradients are made of.
 struct Evaluation {
   Real dy;  // [T,B,O] as it enters dV and dc
   Real up;  // [T,B,H]
   std::vector<Deltas> deltas;
-  std::vector<int> reset_form;  // per layer, as the plan has it
+  std::vector<LayerForm> forms;  // per layer, as the plan has it
 };
 
 // What the loss's penalty adds to a piece's gradient, as a multiple of the parameter.
@@ -67,7 +74,7 @@ class Engine {
   Real gradient(const Piece& piece, const Product& product, const Evaluation& e, int from = 0,
                 int to = -1) const;
   Real gradient(const Piece& piece, const Evaluation& e) const {
-    return gradient(piece, right_product(piece, e.reset_form[static_cast<std::size_t>(piece.layer)]), e);
+    return gradient(piece, right_product(piece, e.forms[static_cast<std::size_t>(piece.layer)].reset), e);
   }
 
  private:

@@ -82,11 +82,15 @@ Real other_targets(const Problem& problem, const HeadPlan& head, int row) {
   Real out(problem.target.size(), 0);
   const Real& from = head.target_is_input ? problem.x : problem.target;
   for (int t = 0; t < problem.T; ++t) {
-    const int s = t + head.target_shift;
+    int s = t + head.target_shift;
+    if (head.target_wraps) s = (s + problem.T) % problem.T;
     if (s < 0 || s >= problem.T) continue;
-    for (int k = 0; k < row; ++k)
-      out[static_cast<std::size_t>(t * row + k)] =
-          head.target_factor * from[static_cast<std::size_t>(s * row + k)];
+    for (int k = 0; k < row; ++k) {
+      const double target = head.target_class < 0                ? from[static_cast<std::size_t>(s * row + k)]
+                            : k % problem.O == head.target_class ? 1.0
+                                                                 : 0.0;
+      out[static_cast<std::size_t>(t * row + k)] = head.target_factor * target;
+    }
   }
   return out;
 }
@@ -99,7 +103,8 @@ Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, 
   const Activation f = problem.net.head_activation;
   const Fn fn = way_up && head.slope_up != Fn::count ? head.slope_up : head.slope;
   Real d(static_cast<std::size_t>(problem.T * B * n), 0), other;
-  const bool own = head.target_factor == 1 && head.target_shift == 0 && !head.target_is_input;
+  const bool own =
+      head.target_factor == 1 && head.target_shift == 0 && !head.target_is_input && head.target_class < 0;
   if (!own) other = other_targets(problem, head, B * n);
   const Real& targets = own ? problem.target : other;
   for (int t = 0; t < problem.T; ++t)

@@ -77,11 +77,23 @@ void add_lefts(const Problem& problem, const Product& right, Adder& to) {
            "use the whole delta", 0.06, [](Product& p) { p.left = Back::q; });
   to.add("carry-dropped", "only the output's own error is in it, before derivative and carry",
          "use the whole delta", 0.09, [](Product& p) { p.left = Back::up; });
+  to.add("gate-copied", "it is made from dh_next, what the next step handed back",
+         "use the delta of this step", 0.09, [](Product& p) { p.left = Back::hc, p.left_shift = 1; });
+  to.also("upstream-missing");
   to.add("carry-wrong-order", "it is made from what this step hands back to the previous one",
          "use the delta of this step", 0.1, [](Product& p) { p.left = Back::hc; });
   if (problem.net.cell == Cell::gru && !problem.net.reset_after)
     to.add("gate-factor", "it is made from d(r h), the error of the reset state", "use the gate's own delta",
            0.1, [](Product& p) { p.left = Back::q; });
+}
+
+// The target's token where the input's is due.
+void add_targets(const Problem& problem, const Piece& piece, Adder& to) {
+  if (piece.cols != problem.O || problem.net.last_output || problem.net.loss != Loss::softmax_cross_entropy)
+    return;
+  to.add("layer-input-wrong", "it goes to the target's token, where the input's is due", "use x[t]", 0.06,
+         [](Product& p) { p.target_tokens = true; });
+  to.also("input-index-shifted"), to.also("loss-and-gradient-disagree");
 }
 
 void add_rights(const Problem& problem, const Piece& piece, const Product& right, Adder& to) {
@@ -91,8 +103,16 @@ void add_rights(const Problem& problem, const Piece& piece, const Product& right
              0.01, [](Product& p) { p.shift = 0; });
       to.add("state-index-shifted", "it uses h[t-2], where h[t-1] is due", "use h[t-1]", 0.06,
              [](Product& p) { p.shift = -2; });
+      to.add("state-index-shifted", "it uses h[t], where h[t-1] is due (at t = 0 it is right)", "use h[t-1]",
+             0.05, [](Product& p) { p.shift = 0, p.keeps_start = true; });
+      for (int length : {1, 2}) {
+        to.add("state-index-shifted",
+               "it uses h[t-2], where h[t-1] is due, and at t = 0 a last one (index -1)", "use h[t-1]", 0.06,
+               [length](Product& p) { p.shift = -2, p.wraps = length; });
+        to.also("index-wraps");
+      }
       to.add("index-wraps", "at t = 0 it uses the last state, h[-1] in Python, where the start state is due",
-             "use h0 at t = 0", 0.02, [](Product& p) { p.wraps = true; });
+             "use h0 at t = 0", 0.02, [](Product& p) { p.wraps = 1; });
       to.add("initial-state-ignored", "step 0 counts with a zero start state instead of h0",
              "use h0 at t = 0", 0.015, [](Product& p) { p.first = 1; });
       to.add("derivative-at-preactivation", "it uses the pre-activation z[t-1] where the state h[t-1] is due",
@@ -136,14 +156,17 @@ void add_rights(const Problem& problem, const Piece& piece, const Product& right
              [s](Product& p) { p.shift = s; });
       to.also("layer-input-wrong");
     }
+    to.add("input-index-shifted", "it uses x[t-1], at t = 0 the last input (index -1), where x[t] is due",
+           "use x[t]", 0.04, [](Product& p) { p.shift = -1, p.wraps = 1; });
+    to.also("index-wraps"), to.also("layer-input-wrong");
     to.add("input-index-shifted", "it uses x[T-1-t], the inputs in reversed order", "use x[t]", 0.05,
-           [](Product& p) { p.reversed = true; });
+           [](Product& p) { p.replay = Replay::reversed; });
     to.also("layer-input-wrong");
   }
   if ((piece.kind == Kind::U || piece.kind == Kind::V) && right.right == Var::h) {
     const char* due = piece.kind == Kind::U ? "use h[t-1]" : "use h[t]";
     to.add("state-index-shifted", "it uses the states in reversed order", due, 0.08,
-           [](Product& p) { p.reversed = true; });
+           [](Product& p) { p.replay = Replay::reversed; });
     for (int g = 0; g < problem.gates && problem.gates > 1; ++g)
       to.add("layer-input-wrong",
              fmt::format("it uses gate {}, where the state is due", gate_name(problem.net.cell, g)), due,
@@ -167,6 +190,7 @@ void add_rights(const Problem& problem, const Piece& piece, const Product& right
       p.shift = 0;
     });
   }
+  if (piece.kind == Kind::W && piece.layer == 0) add_targets(problem, piece, to);
   if (piece.kind == Kind::W && right.right == Var::x && piece.layer == 0)
     for (int s : {-1, 0})
       to.add("layer-input-wrong",
@@ -265,6 +289,12 @@ void add_states(const Problem& problem, const Piece& piece, Adder& to) {
   for (int g = 0; g < problem.gates; ++g)
     to.add(name, "it is a delta of step 0, not taken back through the recurrent matrix", fix, 0.06,
            [g](Product& p) { p.left = Back::da0 + g; });
+  to.add(name, "it is the output's own error at step 0", fix, 0.06, [](Product& p) { p.left = Back::up; });
+  if (problem.B > 1 && !(piece.kind != Kind::P && piece.rows == problem.B)) {
+    to.add("bias-reduced-wrongly", "only the batch's first row is in it", "add up the whole batch", 0.05,
+           [](Product& p) { p.first_row_only = true; });
+    to.also(name);
+  }
   to.add(name, cell ? "it is the state's gradient" : "it is the cell's gradient", fix, 0.06,
          [cell](Product& p) { p.left = cell ? Back::hc : Back::cc; });
 }
@@ -275,6 +305,16 @@ void add_input(const Problem& problem, const Words& words, const Piece& piece, A
            "it goes through the input matrix as the forward uses it, not its transpose",
            fmt::format("dx[t] = {}", words.back_W(piece.layer, 0, "dz[t]")), 0.02,
            [](Product& p) { p.matrix_transposed = true; });
+  if (problem.gates == 1) {
+    const std::string right = fmt::format("dx[t] = {}", words.back_W(piece.layer, 0, "dz[t]"));
+    to.add("derivative-missing", "it is made from dh, before the activation's derivative", right, 0.03,
+           [](Product& p) { p.left = Back::dh; });
+    to.add("gate-copied", "it is made from what this step hands back to the previous one", right, 0.08,
+           [](Product& p) { p.left = Back::hc; });
+    to.add("gate-copied", "it is made from dh_next, what the next step handed back", right, 0.08,
+           [](Product& p) { p.left = Back::hc, p.left_shift = 1; });
+    to.also("derivative-missing");
+  }
   for (int g = 0; g < problem.gates && problem.gates > 1; ++g) {
     to.add("carry-wrong-gate", fmt::format("gate {}'s part is missing", gate_name(problem.net.cell, g)),
            "sum over all gates", 0.04, [g](Product& p) { p.without_gate = g; });
@@ -295,12 +335,23 @@ std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& wo
   add_ranges(problem.T, problem.B, to);
   if (piece.kind == Kind::E) {
     add_tokens(problem, piece, to);
+    add_targets(problem, piece, to);
     for (int s : {-1, 1})
       to.add("input-index-shifted", fmt::format("it takes the token of step t{:+d}, where x[t] is due", s),
              "use x[t]", 0.04, [s](Product& p) { p.shift = s; });
     return out;
   }
   const bool head = piece.kind == Kind::V || piece.kind == Kind::c;
+  if (problem.net.cell == Cell::lstm && !head && piece.gate == 1 && problem.T > 1) {
+    to.add("initial-state-ignored", "step 0 counts with a zero cell state instead of c0", "use c0 at t = 0",
+           0.02, [](Product& p) { p.first = 1; });
+    to.also("first-step-skipped");
+  }
+  if (head && problem.net.last_output && problem.T > 1) {
+    to.add("output-gradient-at-wrong-step", "the one output's error counts at every step",
+           "add it once, at t = T-1", 0.05, [](Product& p) { p.last_error = true; });
+    to.also("counted-twice");
+  }
   if (!head) add_lefts(problem, right, to);
   add_tokens(problem, piece, to);
   if (piece.kind == Kind::V)

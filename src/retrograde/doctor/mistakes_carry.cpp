@@ -30,6 +30,8 @@ class Adder {
     to_.push_back(std::move(m));
   }
 
+  void also(std::vector<std::string> aliases) { to_.back().aliases = std::move(aliases); }
+
  private:
   std::size_t layer_;
   Mistakes& to_;
@@ -88,18 +90,24 @@ void add_recurrent_matrix(const Problem& problem, const Words& words, std::size_
          "the error goes back through the input's matrix instead of the recurrent one", fix,
          words.back_W(L, 0, delta, false), 0.1, all, matrix(Matrix::input_transposed));
   }
-  for (const auto& [slice, joined] :
-       {std::pair(Matrix::slice_of_hx, "[h, x]"), std::pair(Matrix::slice_of_xh, "[x, h]")}) {
-    const std::string sentence = fmt::format(
-        "the error goes back through the wrong columns of the joined matrix for {}, not through the state's",
-        joined);
-    with("carry-wrong-gate", "the carry", sentence, fix, "", 0.09, all, matrix(slice));
-    for (const Site& one : all)
-      if (all.size() > 1)
-        with("carry-wrong-gate",
-             fmt::format("the carry through gate {}", gate_name(problem.net.cell, one.gate)), sentence, "",
-             "", 0.12, {one}, matrix(slice));
-  }
+  const int I = problem.layers[l].inputs;
+  for (const bool input_first : {false, true})
+    for (const int offset : {input_first ? -I : I, 1, -1}) {
+      if (offset == (input_first ? 1 : -1)) continue;
+      const std::string sentence = fmt::format(
+          "the error goes back through the wrong columns of the joined matrix for {}: {} off the state's",
+          input_first ? "[x, h]" : "[h, x]", offset);
+      const auto slice = [offset, input_first](Term& t) {
+        t.matrix = Matrix::slice, t.offset = offset, t.input_first = input_first;
+      };
+      with("carry-wrong-gate", "the carry", sentence, fix, "", 0.09, all, slice);
+      to.also({"carry-wrong-order"});
+      for (const Site& one : all)
+        if (all.size() > 1)
+          with("carry-wrong-gate",
+               fmt::format("the carry through gate {}", gate_name(problem.net.cell, one.gate)), sentence, "",
+               "", 0.12, {one}, slice);
+    }
   if (elman) {
     to.add("derivative-missing", "the carry",
            "the error is carried back as it entered the state, before its activation's derivative", fix,

@@ -53,6 +53,8 @@ constexpr Form kForms[] = {
     {Of::preactivation, Fn::square, 0, "activation-for-derivative", 0.15, kFormula},
     {Of::preactivation, Fn::complement_square, 0, "derivative-at-preactivation", 0.16, kFormula},
     {Of::preactivation, Fn::value_slope, 0, "derivative-at-preactivation", 0.2, kFormula},
+    {Of::activated, Fn::one_minus_product, 0, "derivative-wrong-step", 0.1, kFormula,
+     "activation-for-derivative"},
     {Of::activated, Fn::complement, -1, "derivative-wrong-step", 0.2, kFormula},
     {Of::activated, Fn::complement_square, -1, "derivative-wrong-step", 0.2, kFormula}};
 
@@ -140,6 +142,28 @@ class Adder {
     to_.push_back(std::move(m));
   }
 
+  // The terms at the scope's sites become others.
+  void add_terms(const Scope& scope, const char* name, const std::string& sentence, double weight,
+                 const std::function<std::vector<Term>(const Term&, std::size_t)>& slip,
+                 std::vector<std::string> aliases = {}) {
+    std::vector<int> entries;
+    std::vector<std::pair<Site, std::vector<Term>>> has;
+    for (const Site& s : scope.sites) {
+      entries.push_back(s.entry(layer_));
+      has.emplace_back(s, slip(steps()[s.step].terms[s.term], s.factor));
+    }
+    Mistake m = layer_mistake(layer_, name, scope.where, sentence, weight + scope.weight, std::move(entries),
+                              [has](LayerPlan& plan) {
+                                for (const auto& [site, terms] : has)
+                                  if (Term* term = find_term(plan, site)) {
+                                    *term = terms[0];
+                                    if (terms.size() > 1) plan.steps[site.step].terms.push_back(terms[1]);
+                                  }
+                              });
+    m.aliases = std::move(aliases);
+    to_.push_back(std::move(m));
+  }
+
  private:
   const Problem& problem_;
   const Words& words_;
@@ -147,6 +171,46 @@ class Adder {
   LayerPlan right_;
   Mistakes& to_;
 };
+
+// 1 - a**2 * d and d * a * 1 - a without their parentheses; a (1 - a) of two steps.
+void add_parentheses(const Problem& problem, const Scope& scope, Adder& to) {
+  const Cell cell = problem.net.cell;
+  if (scope.f != Activation::tanh && scope.f != Activation::sigmoid) return;
+  if (scope.f == Activation::tanh)
+    to.add_terms(
+        scope, "parenthesis",
+        fmt::format("{} computes 1 - a**2 * d where (1 - a**2) * d is due", scope.where), 0.08,
+        [cell](const Term& term, std::size_t f) {
+          Term one, rest = term;
+          one.source = Back::one;
+          rest.factors[f] = {activated(cell, term.factors[f].var), Fn::square, term.factors[f].f, 0, false};
+          rest.coefficient = -term.coefficient;
+          return std::vector<Term>{one, rest};
+        });
+  if (scope.f != Activation::sigmoid) return;
+  to.add_terms(scope, "parenthesis",
+               fmt::format("{} computes d * a * 1 - a where d * a * (1 - a) is due", scope.where), 0.09,
+               [cell](const Term& term, std::size_t f) {
+                 Term less, rest = term;
+                 const Factor a{activated(cell, term.factors[f].var), Fn::value, term.factors[f].f, 0, false};
+                 rest.factors[f] = a;
+                 less.source = Back::one, less.coefficient = -1, less.factors = {a};
+                 return std::vector<Term>{rest, less};
+               });
+  for (const int first : {0, -1})
+    to.add_terms(scope, "derivative-wrong-step",
+                 fmt::format("{} takes a[{}] * (1 - a[{}]), of two steps", scope.where, first ? "t-1" : "t",
+                             first ? "t" : "t-1"),
+                 0.1,
+                 [cell, first](const Term& term, std::size_t f) {
+                   Term mixed = term;
+                   const Var a = activated(cell, term.factors[f].var);
+                   mixed.factors[f] = {a, Fn::value, term.factors[f].f, first, false};
+                   mixed.factors.push_back({a, Fn::complement, term.factors[f].f, -1 - first, false});
+                   return std::vector<Term>{mixed};
+                 },
+                 {"activation-for-derivative"});
+}
 
 void add_forms(const Problem& problem, const Scope& scope, Adder& to) {
   const Cell cell = problem.net.cell;
@@ -159,6 +223,15 @@ void add_forms(const Problem& problem, const Scope& scope, Adder& to) {
     to.add(scope, form.name, fmt::format(fmt::runtime(form.says), scope.where, name(scope.f)), form.weight,
            aliases, [form, cell](const Factor& due) { return slipped(form, due, cell); });
   }
+  to.add(scope, "derivative-wrong-step",
+         fmt::format("{} takes {}' of the previous step, at t = 0 of the last (index -1)", scope.where,
+                     name(scope.f)),
+         0.07, {"index-wraps"}, [cell](Factor due) {
+           due.var = activated(cell, due.var), due.fn = Fn::slope_of_value;
+           due.shift = -1, due.before = Before::wraps;
+           return due;
+         });
+  add_parentheses(problem, scope, to);
   // Another function's derivative, of the right argument.
   for (Activation other : {Activation::tanh, Activation::sigmoid, Activation::relu, Activation::leaky_relu,
                            Activation::elu, Activation::softsign, Activation::softplus, Activation::sin})

@@ -49,6 +49,8 @@ Name name_slope(const Line& line, const Factor& has) {
     if (has.var == Var::h) return {"derivative-at-state", 0.02 + far, {}};
     if (has.var == Var::c) return {"derivative-at-preactivation", 0.05 + far, {"derivative-wrong-step"}};
   }
+  if (line.net.cell == Cell::gru && has.var == Var::h && formula)
+    return {"derivative-at-state", 0.06 + far, {"activation-for-derivative"}};
   if (has.var == activated(line.net.cell, line.due.var)) return {"derivative-wrong-step", 0.08 + far, {}};
   if (is_gate(has.var) && formula)
     return {"gate-factor", 0.07 + far, {"gates-swapped", "derivative-of-other-activation"}};
@@ -60,6 +62,7 @@ Name name_factor(const Line& line, const Factor& has) {
   const double far = 0.04 * (has.shift != 0 && has.shift != due.shift);
   if (has.var == due.var && has.fn == due.fn) {
     if (due.var == Var::c) return {"cell-index-shifted", has.shift == 0 ? 0.02 : 0.05, {}};
+    if (due.var == Var::m) return {"cell-index-shifted", 0.05, {"gate-factor", "derivative-wrong-step"}};
     if (due.var == Var::h) return {"state-index-shifted", 0.03, {}};
     return {line.carried() ? "carry-wrong-gate" : "gate-factor", 0.05, {"derivative-wrong-step"}};
   }
@@ -83,6 +86,7 @@ class Enumeration {
       : problem_(problem), layer_(layer), to_(to), scope_(in_scope(problem)) {}
 
   void factor(const Step& step, const Site& site) {
+    edges(step, site);
     const Line line{problem_.net, step.target, step.terms[site.term].factors[site.factor]};
     if (!line.due.local_slope) lacking(line, site);
     for (Var v : scope_)
@@ -91,6 +95,41 @@ class Enumeration {
         for (int shift = -1; shift <= 1; ++shift) replace(line, site, {v, fn, line.due.f, shift, false});
       }
     if (line.due.local_slope && line.due.f == Activation::sigmoid) products(line, site);
+  }
+
+  // Programs write dc out: (dc_next + dh o (1 - tanh(c)^2)) g as dc_next g + dh o (1 - tanh(c)^2) g. A slip
+  // in one of the two summands.
+  void written_out(const std::vector<Step>& steps, std::size_t s) {
+    const Step& step = steps[s];
+    const Step& cell = steps[1];
+    if (step.terms.size() != 1 || step.terms[0].source != Back::dc) return;
+    Step whole{step.target, {cell.terms[0], cell.terms[1]}};
+    for (Term& term : whole.terms)
+      term.factors.insert(term.factors.end(), step.terms[0].factors.begin(), step.terms[0].factors.end());
+    for (std::size_t t = 0; t < 2; ++t)
+      for (std::size_t f = 0; f < whole.terms[t].factors.size(); ++f) {
+        const Line line{problem_.net, step.target, whole.terms[t].factors[f]};
+        for (const Factor& has : likely(line)) {
+          Step slipped = whole;
+          slipped.terms[t].factors[f] = has;
+          Name name = line.due.local_slope ? name_slope(line, has) : name_factor(line, has);
+          if (has.fn == Fn::one)
+            name = {line.due.local_slope ? "derivative-missing" : "gate-factor", 0.06, {"parenthesis"}};
+          Mistake m = layer_mistake(
+              layer_, name.name, text_of(line.net.cell, line.target),
+              fmt::format("in the part of {} that comes from {}, {} stands where {} is due",
+                          text_of(line.net.cell, line.target), t == 0 ? "dh" : "dc_next",
+                          has.fn == Fn::one ? "nothing" : text_of(line.net, has),
+                          text_of(line.net, line.due)),
+              name.weight + 0.02,
+              {Site{s, 0, 0}.entry(layer_), Site{s, 0, 1}.entry(layer_), Site{s, 0, kSource}.entry(layer_)},
+              [s, slipped](LayerPlan& plan) {
+                if (s < plan.steps.size()) plan.steps[s] = slipped;
+              });
+          m.aliases = name.aliases;
+          to_.push_back(std::move(m));
+        }
+      }
   }
 
  private:
@@ -121,6 +160,31 @@ class Enumeration {
         text_of(line.net, has), [f = site.factor, has](std::vector<Factor>& factors) { factors[f] = has; });
   }
 
+  // The step before the first: an index that wraps, or a start that is right where later steps are wrong.
+  void edges(const Step& step, const Site& site) {
+    const Line line{problem_.net, step.target, step.terms[site.term].factors[site.factor]};
+    const bool state = line.due.var == Var::c || line.due.var == Var::h;
+    Factor value = line.due;
+    if (line.due.local_slope)
+      value.var = activated(line.net.cell, line.due.var), value.fn = Fn::slope_of_value;
+    const auto at = [&](int shift, Before before, const char* name, const std::string& more) {
+      Factor has = value;
+      has.shift = shift, has.before = before;
+      add(line, site, {name, 0.05, {"index-wraps", "gate-factor"}}, text_of(line.net, has) + more,
+          [f = site.factor, has](std::vector<Factor>& factors) { factors[f] = has; });
+    };
+    const char* shifted = state || line.due.var == Var::m ? "cell-index-shifted"
+                          : line.due.local_slope          ? "derivative-wrong-step"
+                                                          : "gate-factor";
+    const std::string wraps = " (at t = 0 the last one)";
+    if (value.shift == 0) at(-1, Before::wraps, shifted, wraps);
+    if (value.shift != -1 || !state) return;
+    at(-1, Before::wraps, "index-wraps", wraps);
+    at(-2, Before::start, shifted, "");
+    at(-2, Before::wraps, shifted, wraps);
+    at(0, Before::right, shifted, " (at t = 0 it is right)");
+  }
+
   // i (1 - f) or f (1 - i) where i (1 - i) is due.
   void products(const Line& line, const Site& site) {
     const Var own = activated(line.net.cell, line.due.var);
@@ -140,6 +204,33 @@ class Enumeration {
     }
   }
 
+  std::vector<Factor> likely(const Line& line) const {
+    const Factor& due = line.due;
+    std::vector<Factor> out;
+    const auto put = [&](Var v, Fn fn, int shift) {
+      Factor has{v, fn, due.f, shift, false};
+      if (v != due.var || fn != due.fn || shift != due.shift) out.push_back(has);
+    };
+    if (due.local_slope) {
+      const Var own = activated(line.net.cell, due.var);
+      put(due.var, Fn::one, 0), put(due.var, Fn::slope_of_value, 0), put(due.var, Fn::slope_at_state, 0);
+      for (Fn fn :
+           {Fn::value, Fn::complement, Fn::square, Fn::one_plus, Fn::one_plus_square, Fn::complement_square})
+        put(own, fn, 0);
+      for (int shift : {-1, 1}) put(own, Fn::slope_of_value, shift);
+      for (int g = 0; g < problem_.gates; ++g)
+        for (Fn fn : {Fn::one_minus_square, Fn::logistic})
+          if (Var::a0 + g != own) put(Var::a0 + g, fn, 0);
+      return out;
+    }
+    put(due.var, Fn::one, due.shift), put(due.var, Fn::complement, due.shift),
+        put(due.var, Fn::square, due.shift);
+    for (int shift : {-1, 0, 1}) put(due.var, Fn::value, shift);
+    for (Var v : scope_)
+      if (v != due.var) put(v, Fn::value, v == Var::c || v == Var::h ? -1 : 0), put(v, Fn::value, 0);
+    return out;
+  }
+
   const Problem& problem_;
   std::size_t layer_;
   Mistakes& to_;
@@ -157,6 +248,8 @@ void add_factor_mistakes(const Problem& problem, const Words&, Mistakes& to) {
     for (std::size_t s = 0; s < steps.size(); ++s)
       for (std::size_t t = 0; t < steps[s].terms.size(); ++t)
         for (std::size_t f = 0; f < steps[s].terms[t].factors.size(); ++f) all.factor(steps[s], {s, t, f});
+    for (std::size_t s = 0; problem.net.cell == Cell::lstm && s < steps.size(); ++s)
+      all.written_out(steps, s);
   }
 }
 

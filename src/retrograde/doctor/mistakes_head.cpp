@@ -2,6 +2,8 @@
 // errors enter the sweep. The former show in the head's blocks, the latter only below them.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "retrograde/doctor/mistake.h"
 
 namespace retrograde::doctor {
@@ -34,7 +36,7 @@ class Adder {
   Mistakes& to_;
 };
 
-enum Entry { kLoss = -1000, kSlope, kUp, kMatrix, kInject };
+enum Entry { kLoss = -1000, kSlope, kUp, kMatrix, kInject, kMask };
 
 void add_loss(const Problem& problem, Adder& to) {
   const Network& net = problem.net;
@@ -83,13 +85,33 @@ void add_target(const Problem& problem, Adder& to) {
   if (problem.I == problem.O && !net.last_output && classes)
     to.add("loss-and-gradient-disagree", where, "1 is subtracted at the input's token, not at the target's",
            fix, "dy[input] -= 1", 0.08, kLoss, [](HeadPlan& h) { h.target_is_input = true; });
+  const char* shifted = "output-gradient-at-wrong-step";
+  const auto target = [&](int s, bool wraps) {
+    to.add(shifted, where,
+           fmt::format("the output is compared with target[t{:+d}]{}", s,
+                       wraps ? ", at the edge with the other end's" : ""),
+           fix, fmt::format("target[t{:+d}]", s), 0.08, kLoss,
+           [s, wraps](HeadPlan& h) { h.target_shift = s, h.target_wraps = wraps; });
+    to.all().back().aliases = {"loss-and-gradient-disagree"};
+  };
   for (int s : {-1, 1})
-    if (!net.last_output && problem.T > 1) {
-      to.add("output-gradient-at-wrong-step", where,
-             fmt::format("the output is compared with target[t{:+d}]", s), fix,
-             fmt::format("target[t{:+d}]", s), 0.08, kLoss, [s](HeadPlan& h) { h.target_shift = s; });
-      to.all().back().aliases = {"loss-and-gradient-disagree"};
-    }
+    for (bool wraps : {false, true})
+      if (!net.last_output && problem.T > 1) target(s, wraps);
+  for (int k = 0; classes && k < std::min(problem.O, 40); ++k)
+    to.add("loss-and-gradient-disagree", where,
+           fmt::format("1 is subtracted at class {}, not at the target", k), fix,
+           fmt::format("dy[{}] -= 1", k), 0.09, kLoss, [k](HeadPlan& h) { h.target_class = k; });
+}
+
+// Which outputs count: padding that is not left out, a mask of another step.
+void add_mask(const Problem& problem, Adder& to) {
+  if (!problem.ragged() && problem.mask.empty()) return;
+  to.add("padding-leaks", "the outputs' errors", "the errors of padded steps are not left out",
+         "dy[t] = 0 where the sequence has ended", "", 0.03, kMask,
+         [](HeadPlan& h) { h.ignore_lengths = true; });
+  for (int s : {1, -1})
+    to.add("mask-wrong-step", "the outputs' errors", fmt::format("the mask is that of step t{:+d}", -s),
+           "use the mask of step t", "", 0.06, kMask, [s](HeadPlan& h) { h.length_shift = s; });
 }
 
 void add_slope(const Problem& problem, Adder& to) {
@@ -162,6 +184,7 @@ Mistakes head_mistakes(const Problem& problem, const Words&) {
   if (problem.net.loss != Loss::upstream) {
     add_loss(problem, adder);
     add_target(problem, adder);
+    add_mask(problem, adder);
     add_slope(problem, adder);
     add_wrong_step(problem, adder);
   }

@@ -29,6 +29,9 @@ void add_layer_mistakes(const Problem& problem, const Words& words, int layer, M
         "transpose",
         words.back_W(layer + 1, 0, "dz_upper[t]", false), 0.01,
         [](LayerPlan& p) { p.below.matrix_transposed = true; });
+  if (problem.gates == 1)
+    add("derivative-missing", "what the upper layer sends down is made from its dh, before the derivative",
+        words.back_W(layer + 1, 0, "dh_upper[t]"), 0.04, [](LayerPlan& p) { p.below.left = Back::dh; });
   add("upstream-missing", "the upper layer's error never reaches the lower layer", "", 0.04,
       [](LayerPlan& p) { p.below_coefficient = 0; });
   for (double c : {-1.0, 2.0, 0.5})

@@ -20,7 +20,7 @@ class Enumeration {
     for (std::size_t s = 0; s < steps_.size(); ++s) {
       if (problem_.net.cell == Cell::elman && steps_[s].target == Back::q) continue;
       for (std::size_t t = 0; t < steps_[s].terms.size(); ++t) {
-        if (t == 0) accumulates(s);
+        if (t == 0) accumulates(s), overwritten(s);
         coefficients(s, t);
         further_factors(s, t);
         sources(s, t);
@@ -52,6 +52,29 @@ class Enumeration {
                       });
     m.aliases = std::move(aliases);
     to_.push_back(std::move(m));
+  }
+
+  // = for +=: of a sum of several parts only some are left.
+  void overwritten(std::size_t s) {
+    const std::size_t n = steps_[s].terms.size();
+    if (n < 3) return;
+    for (std::size_t kept = 1; kept + 1 < (std::size_t{1} << n); ++kept) {
+      std::string parts;
+      std::vector<int> entries;
+      for (std::size_t t = 0; t < n; ++t) {
+        entries.push_back(Site{s, t, kCoefficient}.entry(layer_));
+        if (kept >> t & 1) parts += (parts.empty() ? "" : " and ") + what(steps_[s].terms[t]);
+      }
+      Mistake m = layer_mistake(layer_, "carry-overwrites-upstream", target(s),
+                                fmt::format("only {} is left in {} (= for +=)", parts, target(s)), 0.07,
+                                entries, [s, kept](LayerPlan& plan) {
+                                  for (std::size_t t = 0;
+                                       s < plan.steps.size() && t < plan.steps[s].terms.size(); ++t)
+                                    if (!(kept >> t & 1)) plan.steps[s].terms[t].coefficient = 0;
+                                });
+      m.aliases = {"carry-wrong-gate", "carry-dropped"};
+      to_.push_back(std::move(m));
+    }
   }
 
   // += for =: the next step's value is still in it.
@@ -137,31 +160,42 @@ class Enumeration {
                       shift ? " of the next step" : "", text_of(problem_.net.cell, term.source)),
           0.08 + 0.04 * (shift != 0 && !stale),
           [source = source, shift = shift](Term& x) { x.source = source, x.shift = shift; },
-          {"carry-wrong-gate", "gate-factor"});
+          {"carry-wrong-gate", "gate-factor", "carry-identity"});
     }
   }
 
-  // The delta as it stood before one of its own factors was applied: dh (1-z) for dh (1-z) tanh'.
+  // The delta as it stood before one of its own factors was applied, or one of its own parts added: dh (1-z)
+  // for dh (1-z) tanh', dh o for dc_next + dh o (1 - tanh(c)^2).
   void earlier_forms(std::size_t s, std::size_t t) {
     const Term& term = steps_[s].terms[t];
     for (const Step& step : steps_) {
-      if (step.target != term.source || step.terms.size() != 1 || term.shift != 0) continue;
-      const Term& made = step.terms[0];
-      if (made.matrix != Matrix::none) continue;
-      for (std::size_t k = 0; k < made.factors.size(); ++k) {
-        std::vector<Factor> before;
-        for (std::size_t i = 0; i < made.factors.size(); ++i)
-          if (i != k) before.push_back(made.factors[i]);
-        const Factor& left_out = made.factors[k];
-        add(left_out.local_slope ? "derivative-missing" : "gate-factor", s, t, kSource,
-            fmt::format("{} is made from {} before the factor {} was applied", target(s),
-                        text_of(problem_.net.cell, term.source), text_of(problem_.net, left_out)),
-            0.06, [source = made.source, shift = made.shift, before](Term& x) {
-              x.source = source, x.shift = shift;
-              x.before = before;
-            });
+      if (step.target != term.source || term.shift != 0 || step.target == Back::dh) continue;
+      for (const Term& made : step.terms) {
+        if (made.matrix != Matrix::none) continue;
+        const bool part = step.terms.size() > 1;
+        if (part) earlier(s, t, made, made.factors, "carry-dropped", "without what is added to it");
+        for (std::size_t k = 0; k < made.factors.size(); ++k) {
+          std::vector<Factor> before;
+          for (std::size_t i = 0; i < made.factors.size(); ++i)
+            if (i != k) before.push_back(made.factors[i]);
+          earlier(s, t, made, before, made.factors[k].local_slope ? "derivative-missing" : "gate-factor",
+                  fmt::format("before the factor {} was applied{}", text_of(problem_.net, made.factors[k]),
+                              part ? " and the rest added" : ""));
+        }
       }
     }
+  }
+
+  void earlier(std::size_t s, std::size_t t, const Term& made, std::vector<Factor> before, const char* name,
+               const std::string& when) {
+    const Back source = steps_[s].terms[t].source;
+    add(name, s, t, kSource,
+        fmt::format("{} is made from {} {}", target(s), text_of(problem_.net.cell, source), when), 0.06,
+        [from = made.source, shift = made.shift, before = std::move(before)](Term& x) {
+          x.source = from, x.shift = shift;
+          x.before = before;
+        },
+        {"carry-dropped", "derivative-missing", "gate-factor"});
   }
 
   const Problem& problem_;

@@ -41,6 +41,18 @@ void add_time_mistakes(const Problem& problem, const Words&, Mistakes& to) {
       add("batch-for-time", "the loop back through time",
           "the loop counts as many steps as the batch has rows", loop, 0.06, 990,
           [k = T - problem.B](LayerPlan& p) { p.first = k; });
+    const auto replay = [&](Replay r, const char* what, const char* index, double weight) {
+      if (T < 2) return;
+      add("derivative-wrong-step", "everything that the loop looks up",
+          fmt::format("the loop takes the records of {}: states, gates and inputs of cache[{}]", what, index),
+          "use cache[t]", weight, 994, [r](LayerPlan& p) { p.replay = r; });
+      to.back().yours = fmt::format("cache[{}]", index);
+      to.back().aliases = {"state-index-shifted", "layer-input-wrong", "index-wraps", "window-off-by-one"};
+    };
+    replay(Replay::reversed, "the steps in reversed order", "T-1-t", 0.05);
+    replay(Replay::last, "the last step at every step", "-1", 0.05);
+    replay(Replay::first, "step 0 at every step", "0", 0.08);
+    replay(Replay::previous, "the previous step", "t-1", 0.05);
     for (int reach = 1; reach < T - 1; ++reach)
       add("truncated", "the sweep",
           fmt::format("each output's error goes back through its own step and {} earlier one{} only", reach,

@@ -19,8 +19,8 @@
 
 namespace retrograde::doctor {
 
-// A backward quantity. da0.. are the gates' deltas in canonical order.
-enum class Back : unsigned char { up, hc, cc, dh, dc, da0, da1, da2, da3, dp, q, dx, count };
+// A backward quantity; `one` is the constant 1. da0.. are the gates' deltas in canonical order.
+enum class Back : unsigned char { up, hc, cc, dh, dc, da0, da1, da2, da3, dp, q, one, count };
 inline Back operator+(Back b, int k) { return static_cast<Back>(static_cast<int>(b) + k); }
 
 enum class Matrix : unsigned char {
@@ -30,10 +30,29 @@ enum class Matrix : unsigned char {
   input,
   input_transposed,
   identity,
-  // The other H columns of a joined [h,x] or [x,h] matrix: a slice taken at the wrong end.
-  slice_of_hx,
-  slice_of_xh
+  // H columns of the joined matrix [h,x] or [x,h] that are not the state's: a slice at the wrong place.
+  slice
 };
+
+// What an index before the sequence reads: what is kept of the start; as Python has it, the last entry; or
+// the right thing after all, where only later steps are wrong.
+enum class Before : unsigned char { start, wraps, right };
+// Which step's records a wrong program looks up at step t: cache[T-1-t], cache[-1], cache[0], cache[t-1].
+enum class Replay : unsigned char { own, reversed, last, first, previous };
+inline int replayed(Replay r, int t, int T) {
+  switch (r) {
+    case Replay::reversed:
+      return T - 1 - t;
+    case Replay::last:
+      return T - 1;
+    case Replay::first:
+      return 0;
+    case Replay::previous:
+      return t == 0 ? T - 1 : t - 1;
+    default:
+      return t;
+  }
+}
 
 struct Factor {
   Var var = Var::none;
@@ -41,6 +60,7 @@ struct Factor {
   Activation f = Activation::tanh;
   int shift = 0;
   bool local_slope = false;  // an activation's derivative (else a gate or a state)
+  Before before = Before::start;
   bool operator==(const Factor&) const = default;
 };
 
@@ -50,6 +70,8 @@ struct Term {
   int shift = 0;  // 1: read from step t+1 (carried)
   Matrix matrix = Matrix::none;
   int gate = 0;                 // of the matrix
+  int offset = 0;               // of a slice, from the state's own columns
+  bool input_first = false;     // of a slice: [x,h]
   std::vector<Factor> factors;  // after the matrix
   std::vector<Factor> before;   // before it
   bool only_last_step = false;  // the term counts at t = T-1 alone
@@ -67,11 +89,15 @@ struct Product {
   Back left = Back::da0;
   Var right = Var::none;  // none: the constant 1 (a bias)
   int shift = 0;
-  bool wraps = false;       // step -1 reads the last state
-  bool reversed = false;    // the right-hand side runs backwards: step T-1-t
+  int wraps = 0;             // length of the array whose index wraps below zero: 1 T, 2 T+1 (with the start)
+  bool keeps_start = false;  // step 0 reads what it should
+  Replay replay = Replay::own;
   int first = 0, last = 0;  // steps left out at the beginning and at the end
+  int left_shift = 0;       // left[t + left_shift]
   int only = -1;            // one step alone (-2: T-1)
   bool first_row_only = false;
+  bool target_tokens = false;  // the target's one-hot rows as the right-hand side
+  bool last_error = false;     // the head: the last step's error at every step
   // Embedding rows written with = or by a fancy index: 1 each token keeps the first of its steps, 2 the last;
   // 3 of one step's batch only the last row of a token counts; 4 as 2, the batch's rows one after the other.
   int tokens = 0;
@@ -90,6 +116,7 @@ struct LayerPlan {
   int reach = -1;  // window: steps an output's error goes back; -1 is all
   bool cut_h = true, cut_c = true;
   bool window_last_only = false;
+  Replay replay = Replay::own;  // of everything that the steps and the blocks look up
   // What goes down to the layer below.
   Product below;
   double below_coefficient = 1;
@@ -100,11 +127,13 @@ struct LayerPlan {
 struct HeadPlan {
   Loss loss = Loss::squared;
   double coefficient = 1;
-  Fn slope = Fn::slope;      // of the head's activation, in dV and dc
-  Fn slope_up = Fn::count;   // on the way up, if different
-  int softmax = 0;           // 0 p - t, 1 p, 2 diagonal only, 3 (p - t) p (1 - p), 4 softmax applied twice
-  double target_factor = 1;  // -1: the target is added, not subtracted
-  int target_shift = 0;      // the target of another step
+  Fn slope = Fn::slope;       // of the head's activation, in dV and dc
+  Fn slope_up = Fn::count;    // on the way up, if different
+  int softmax = 0;            // 0 p - t, 1 p, 2 diagonal only, 3 (p - t) p (1 - p), 4 softmax applied twice
+  double target_factor = 1;   // -1: the target is added, not subtracted
+  int target_class = -1;      // the one-hot row of this class at every step
+  bool target_wraps = false;  // target[-1] is the last one
+  int target_shift = 0;       // the target of another step
   bool target_is_input = false;  // the input's token where the target's is due
   bool transposed = false;       // V where V' is due
   bool identity = false;         // no V on the way up

@@ -136,7 +136,7 @@ Search::Node Search::attempt(const Ground& g, std::vector<const Mistake*> mistak
   Partial p = g.above;
   p.plan = std::move(plan);
   p.mistakes = node.mistakes;
-  if (!explain_all(which, e, matched ? 2 : 1, matched > 0, p)) return node;
+  if (!explain_all(which, e, matched || node.mistakes.empty() ? 2 : 1, matched > 0, p)) return node;
   for (const Mistake* m : node.mistakes) p.atoms.push_back(atom_of(*m, engine().problem(), words_));
   settle(p);
   found.push_back(std::move(p));

@@ -30,6 +30,7 @@ class Sweeper {
     for (const Step& step : plan_.steps) make(step.target);
     make(Back::up);
     make(Back::hc);
+    d.back[static_cast<std::size_t>(Back::one)].assign(static_cast<std::size_t>((T_ + 1) * row_), 1);
     std::copy(up.begin(), up.end(), d.at(Back::up, 0));
     return d;
   }
@@ -83,9 +84,16 @@ class Sweeper {
   void multiply_by(const std::vector<Factor>& factors, double* v, int t) const {
     for (const Factor& factor : factors) {
       if (factor.fn == Fn::one) continue;
-      const double* by = tape_.factor(factor.var, factor.fn, factor.f, std::clamp(t + factor.shift, -1, T_));
+      const double* by = tape_.factor(factor.var, factor.fn, factor.f, looked_up(factor, t));
       for (int i = 0; i < row_; ++i) v[i] *= by[i];
     }
+  }
+
+  int looked_up(const Factor& factor, int t) const {
+    if (factor.before == Before::right && t == 0) return -1;
+    const int s = replayed(plan_.replay, t, T_) + factor.shift;
+    if (factor.before == Before::wraps && s < (factor.shift < -1 ? -1 : 0)) return T_ - 1;
+    return std::clamp(s, -1, T_);
   }
 
   void through(const Term& term, const double* from, double* to) const {
@@ -101,20 +109,22 @@ class Sweeper {
       case Matrix::input_transposed:
         return multiply(from, W, to, B_, H_, H_);
       default:
-        return through_slice(term.matrix == Matrix::slice_of_hx, U, W, from, to);
+        return through_slice(term, U, W, from, to);
     }
   }
 
-  // The last H columns of [U W], or the first H of [W U].
-  void through_slice(bool hx, const double* U, const double* W, const double* from, double* to) const {
-    const int I = layer_.inputs;
+  // H columns of [U W] or [W U] from the state's own on, `offset` off.
+  void through_slice(const Term& term, const double* U, const double* W, const double* from,
+                     double* to) const {
+    const int I = layer_.inputs, own = term.input_first ? I : 0;
     for (int c = 0; c < H_; ++c) {
-      const int column = hx ? c + I : c, edge = hx ? H_ : I;
-      const bool first = column < edge;
-      const double* m = first == hx ? U : W;
-      const int width = first == hx ? H_ : I, at = first ? column : column - edge;
+      const int column = own + term.offset + c, at = term.input_first ? column - I : column;
+      if (column < 0 || column >= I + H_) continue;
+      const bool state = at >= 0 && at < H_;
+      const double* m = state ? U + at : W + (term.input_first ? column : column - H_);
+      const int width = state ? H_ : I;
       for (int b = 0; b < B_; ++b)
-        for (int r = 0; r < H_; ++r) to[b * H_ + c] += from[b * H_ + r] * m[r * width + at];
+        for (int r = 0; r < H_; ++r) to[b * H_ + c] += from[b * H_ + r] * m[r * width];
     }
   }
 
@@ -187,7 +197,7 @@ Real input_gradient(const Problem& problem, int index, const Deltas& deltas, con
   for (int g = 0; g < problem.gates; ++g) {
     if (g == product.without_gate || (product.only_gate >= 0 && g != product.only_gate)) continue;
     const double* w = layer.W.data() + g * layer.hidden * layer.inputs;
-    const double* da = deltas.at(Back::da0 + g, 0);
+    const double* da = deltas.at(problem.gates == 1 ? product.left : Back::da0 + g, product.left_shift);
     if (product.matrix_transposed)
       multiply(da, w, dx.data(), problem.T * problem.B, layer.hidden, layer.inputs);
     else

@@ -191,6 +191,7 @@ double made_of(double v, Fn fn, Activation f) {
     case Fn::activation_without_one:
       return value(f, v - 1);
     case Fn::one:
+    case Fn::one_minus_product:
     case Fn::count:
       break;
   }
@@ -206,8 +207,11 @@ const double* Tape::factor(Var v, Fn fn, Activation f, int t) const {
   Real& made = factors_[key];
   if (made.empty()) {
     made.reserve(slots(v).size());
-    for (const double s : slots(v)) {
-      double r = made_of(s, fn, f);
+    const Real& all = slots(v);
+    const auto row = static_cast<std::size_t>(step(v));
+    for (std::size_t k = 0; k < all.size(); ++k) {
+      double r =
+          fn == Fn::one_minus_product ? 1 - all[k] * (k < row ? 0 : all[k - row]) : made_of(all[k], fn, f);
       // A slope such as 1 - a*a is known to a rounding of one, not of itself.
       if (rounding_) r += std::max(std::abs(r), fn == Fn::value ? 0.0 : 1.0) * (*rounding_)();
       made.push_back(r);

@@ -61,6 +61,7 @@ enum class Fn : unsigned char {
   value_slope,        // v f'(v)
   slope_without_one,  // f'(v - 1): a constant 1 of the forget gate left out
   activation_without_one,
+  one_minus_product,  // 1 - v[t] v[t-1]: a square written of two steps
   count
 };
 

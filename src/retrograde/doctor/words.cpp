@@ -103,6 +103,8 @@ std::string text_of(const Network& net, const Factor& factor) {
       return fmt::format("{} * {}", v, slope_text(net, factor));
     case Fn::slope_without_one:
       return fmt::format("{}'({} - 1)", name(factor.f), v);
+    case Fn::one_minus_product:
+      return fmt::format("(1 - {} * {})", v, text_of(net, factor.var, factor.shift - 1));
     case Fn::activation_without_one:
       return fmt::format("{}({} - 1)", name(factor.f), v);
     default:
@@ -112,6 +114,8 @@ std::string text_of(const Network& net, const Factor& factor) {
 
 std::string text_of(Cell cell, Back b) {
   switch (b) {
+    case Back::one:
+      return "1";
     case Back::up:
       return "dh_out";
     case Back::dh:
@@ -138,6 +142,7 @@ namespace {
 std::string source_text(Cell cell, const Term& term) {
   if (term.source == Back::hc) return term.shift ? "dh_next" : "dh_prev";
   if (term.source == Back::cc) return term.shift ? "dc_next" : "dc_prev";
+  if (term.source == Back::one) return "1";
   return at(text_of(cell, term.source), term.shift);
 }
 
@@ -163,8 +168,7 @@ std::string Words::line(const Problem& problem, int layer, const Step& step) con
       case Matrix::input_transposed:
         text = back_W(layer, term.gate, text, right);
         break;
-      case Matrix::slice_of_hx:
-      case Matrix::slice_of_xh:
+      case Matrix::slice:
         text = back_U(layer, term.gate, text) + " (the other columns)";
         break;
       default:

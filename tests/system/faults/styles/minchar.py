@@ -27,7 +27,7 @@ FAULTS = {
     "carry halved": ["factor-two|block-scaled|"],
     "hs[t-2]": [],
     "Why from the state before": ["state-index-shifted"],
-    "inputs reversed": [],
+    "inputs reversed": ["input-index-shifted"],
     "no start state": ["initial-state-ignored"],
     "ascends": ["sign"],
     "Whh not transposed + hs[t] for hs[t-1]": ["recurrent-not-transposed", "state-index-shifted"],

@@ -19,7 +19,7 @@ FAULTS = {
     "V from the step before": ["state-index-shifted"],
     "no slope": ["derivative-missing"],
     "no slope inside": ["derivative-missing"],
-    "U gets the state's step": [],
+    "U gets the state's step": ["input-index-shifted"],
     "V outer swapped": ["array-transposed"],
     "last output": ["window-on-last-output-only|upstream-missing|last-step-only"],
 }
