@@ -24,6 +24,15 @@ Roles with_data(const Roles& roles) {
   return out;
 }
 
+// With no input, a letter that is commonly another thing's name may be its.
+Roles with_letters(const Roles& roles) {
+  Roles out = roles;
+  for (Datum& d : out.data)
+    if (!d.by_hint && d.given.name.size() == 1 && (d.role == Role::outputs || d.role == Role::states))
+      d.role = Role::unknown;
+  return out;
+}
+
 // Steps [from, from + n - 1) of an axis of n.
 Array part_of(const Array& a, std::size_t axis, std::size_t from) {
   Array out = a;
@@ -54,6 +63,8 @@ Roles shifted(const Roles& roles, std::size_t text, std::size_t axis) {
 std::vector<Roles> role_alternatives(const Roles& roles) {
   std::vector<Roles> out = {roles};
   if (!roles.doubtful.empty()) out.push_back(with_data(roles));
+  if (!has(roles, Role::input) && (has(roles, Role::outputs) || has(roles, Role::states)))
+    out.push_back(with_letters(roles));
   for (std::size_t k = 0, n = out.size(); k < n; ++k)
     for (std::size_t i = 0; i < out[k].data.size(); ++i) {
       const Datum d = out[k].data[i];

@@ -245,6 +245,9 @@ bool same_up_to_transpose(const Array& a, const Array& b) { return a.size() == b
 bool is_sequence(const NamedArray& a) {
   const Role r = role_by_name(a);
   const std::string l = lower(plain(a.name));
+  const auto& shape = a.array.shape;
+  if (a.name == "H" && shape.size() == 2 && shape[0] == shape[1])
+    return false;  // the recurrent matrix to some
   if (l == "y" || l == "h") return true;
   return l.size() > 1 && (r == Role::target || r == Role::outputs || r == Role::states || r == Role::loss);
 }

@@ -179,6 +179,11 @@ class Reader {
       if (a == cols && b == rows) add({.type = type, .in_out = true}, doubt + (a == b ? square : 0));
     };
     whole(Type::V, dims_.O, dims_.H.back(), 0.1);
+    for (int bias : {1, 2}) {  // with the output's bias as one more column
+      const int rows = dims_.O, cols = dims_.H.back() + 1;
+      if (rows && a == rows && b == cols) add({.type = Type::V, .bias = bias}, doubt + 0.3);
+      if (rows && a == cols && b == rows) add({.type = Type::V, .in_out = true, .bias = bias}, doubt + 0.4);
+    }
     if (dims_.front.vocabulary) whole(Type::E, dims_.front.inputs, dims_.front.vocabulary, -0.1);
     whole(Type::P, dims_.H[0], dims_.front.features, 0.1);
   }
@@ -371,6 +376,10 @@ class Enumerator {
       if (full(Type::joined) && (any(Type::W, l) || any(Type::U, l))) return false;
       if (G > 1 && count(Type::b, l, false) % G) return false;
     }
+    const bool two_biases =
+        any(Type::c, 0) && std::any_of(chosen_.begin(), chosen_.end(),
+                                       [](const Reading& r) { return r.type == Type::V && r.bias; });
+    if (two_biases) return false;
     return any(Type::V, 0) == (dims_.O > 0) && any(Type::E, 0) == (dims_.front.vocabulary > 0) &&
            any(Type::P, 0) == (dims_.front.features > 0);
   }
@@ -474,7 +483,15 @@ class Enumerator {
                      static_cast<std::size_t>(r.in_out ? rows : 1)});
     };
     const int top = static_cast<int>(dims_.H.size()) - 1;
-    if (r.type == Type::V) whole(Kind::V, top, dims_.O, dims_.H.back());
+    if (r.type == Type::V && r.bias) {
+      const auto rs = static_cast<std::size_t>(r.in_out ? 1 : H + 1),
+                 cs = static_cast<std::size_t>(r.in_out ? dims_.O : 1);
+      out.push_back({Kind::V, top, 0, dims_.O, H, r.bias == 1 ? cs : 0, rs, cs});
+      out.push_back(
+          {Kind::c, top, 0, dims_.O, 1, r.bias == 1 ? 0 : static_cast<std::size_t>(H) * cs, rs, cs});
+    } else if (r.type == Type::V) {
+      whole(Kind::V, top, dims_.O, dims_.H.back());
+    }
     if (r.type == Type::c) whole(Kind::c, top, dims_.O, 1);
     if (r.type == Type::E) whole(Kind::E, 0, I, dims_.front.vocabulary);
     if (r.type == Type::P) whole(Kind::P, 0, dims_.H[0], dims_.front.features);
@@ -561,7 +578,8 @@ std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, i
       for (int H1 : layers == 1 ? std::set<int>{0} : hidden) {
         std::vector<int> output_sizes = {0};
         for (int O : sizes)
-          if (holds(blocks, O * (layers == 1 ? H0 : H1))) output_sizes.push_back(O);
+          if (const int H = layers == 1 ? H0 : H1; holds(blocks, O * H) || holds(blocks, O * (H + 1)))
+            output_sizes.push_back(O);
         for (int O : output_sizes) {
           if (WorkClock::now() > deadline) break;
           Dims dims{front, O, G, {H0}};
