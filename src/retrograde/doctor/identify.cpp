@@ -305,9 +305,10 @@ class Identifier {
       const double basic = basic_loss(p, p.net.loss, p.net.head_activation, z_);
       if (const double size = largest_square(p.target); loss_ <= 1e-24 * size && basic <= 1e-24 * size)
         return record(p, s, 0, false);
+      const double rounding = loss_single_ ? 8 * 0x1p-24 * loss_rounding(p, z_) : 0;
       for (const Reduction& r : reductions(p)) {
         const double gap = std::abs(r.factor * basic / loss_ - 1);
-        if (!(gap <= (loss_single_ ? 3e-6 : 1e-6))) continue;
+        if (!(gap <= (loss_single_ ? 3e-6 : 1e-6) + r.factor * rounding / std::abs(loss_))) continue;
         p.net.scale = r.factor;
         p.net.reduction = r.text;
         record(p, s, gap, true);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "retrograde/doctor/plan.h"
 #include "retrograde/doctor/tape.h"
 
 namespace retrograde::doctor {
@@ -79,6 +80,24 @@ std::vector<Reduction> reductions(const Problem& p) {
   if (p.net.loss == Loss::softmax_cross_entropy || p.net.loss == Loss::binary_cross_entropy)
     out.push_back({1 / std::log(2.0), fmt::format("{} in bits, summed", name(p.net.loss))});
   return out;
+}
+
+double loss_rounding(const Problem& p, const Real& z) {
+  HeadPlan head;
+  head.loss = p.net.loss;
+  const Real dy = output_deltas(p, head, z, false);
+  const int n = p.net.head ? p.O : p.H();
+  double sum = 0;
+  for (int row = 0; row < p.T * p.B; ++row) {
+    if (!counts(p, row / p.B, row % p.B)) continue;
+    double top = 0;
+    for (int k = 0; k < n; ++k) {
+      const auto at = static_cast<std::size_t>(row * n + k);
+      sum += std::abs(dy[at] * z[at]), top = std::max(top, std::abs(z[at]));
+    }
+    if (p.net.loss == Loss::softmax_cross_entropy) sum += top;
+  }
+  return sum;
 }
 
 std::optional<Problem> with_penalty(const Problem& p, double basic, double loss) {

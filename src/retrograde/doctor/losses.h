@@ -23,6 +23,10 @@ struct Reduction {
 // Sums and means over whatever the problem has several of.
 std::vector<Reduction> reductions(const Problem& problem);
 
+// What a relative rounding of one in the head's outputs z makes of the basic loss: where outputs all but meet
+// their targets, it is more than the loss.
+double loss_rounding(const Problem& problem, const Real& z);
+
 // The problem with a penalty that makes its loss, `basic` before any scale, the given one: believed if its
 // factor is a round number.
 std::optional<Problem> with_penalty(const Problem& problem, double basic, double loss);

@@ -66,13 +66,11 @@ Suggestion suggest(const std::string& name) {
       has(l, {"xh", "ih", "inp", "ax", "xs", "wx", "hx", "xt", "enc"}) || l == "w" || l == "wi" || l == "win";
   s.embedding = has(l, {"emb", "lookup", "wte", "vectors"}) || l == "e" || l == "we" || l == "l";
   s.start = has(l, {"proj", "init", "start", "feat", "img", "h0"});
+  if (l.find("ih") != std::string::npos) s.U = false;  // weight_ih_h
   if (s.embedding) s.W = s.U = s.V = false;
   if (l == "u" || l == "w") s.letter = l[0];
-  for (char c : name)
-    if (std::isdigit(static_cast<unsigned char>(c))) {
-      s.layer = c - '0';
-      break;
-    }
+  for (char c : name)  // the last digit: weight_ih_l0, p0_1
+    if (std::isdigit(static_cast<unsigned char>(c))) s.layer = c - '0';
   return s;
 }
 
@@ -435,7 +433,8 @@ class Enumerator {
           // Two biases: those that the names call recurrent are the second.
           std::stable_sort(list.begin(), list.end(), [&](int a, int b) {
             auto rec = [&](int i) {
-              return has(lower(blocks_[static_cast<std::size_t>(i)].parameter), {"hh", "rec", "bh", "bu"});
+              const std::string name = lower(blocks_[static_cast<std::size_t>(i)].parameter);
+              return has(name, {"hh", "rec", "bh", "bu"}) && !has(name, {"ih"});  // bias_ih_h
             };
             return !rec(a) && rec(b);
           });
@@ -484,11 +483,12 @@ class Enumerator {
     };
     const int top = static_cast<int>(dims_.H.size()) - 1;
     if (r.type == Type::V && r.bias) {
-      const auto rs = static_cast<std::size_t>(r.in_out ? 1 : H + 1),
-                 cs = static_cast<std::size_t>(r.in_out ? dims_.O : 1);
-      out.push_back({Kind::V, top, 0, dims_.O, H, r.bias == 1 ? cs : 0, rs, cs});
-      out.push_back(
-          {Kind::c, top, 0, dims_.O, 1, r.bias == 1 ? 0 : static_cast<std::size_t>(H) * cs, rs, cs});
+      const int n = dims_.H.back();
+      const auto rs = static_cast<std::size_t>(r.in_out ? 1 : n + 1),
+                 cs = static_cast<std::size_t>(r.in_out ? dims_.O : 1),
+                 last = static_cast<std::size_t>(n) * cs;
+      out.push_back({Kind::V, top, 0, dims_.O, n, r.bias == 1 ? cs : 0, rs, cs});
+      out.push_back({Kind::c, top, 0, dims_.O, 1, r.bias == 1 ? 0 : last, rs, cs});
     } else if (r.type == Type::V) {
       whole(Kind::V, top, dims_.O, dims_.H.back());
     }
