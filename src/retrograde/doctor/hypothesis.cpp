@@ -129,12 +129,19 @@ struct Likeness {
 Likeness compare(const Real& claim, const Real& made) {
   Likeness l;
   l.size = made.size();
-  double cm = 0, mm = 0;  // a factor of zero explains nothing: a claim of zeros has the factor one
-  for (std::size_t k = 0; k < made.size(); ++k) {
-    cm += claim[k] * made[k], mm += made[k] * made[k];
-    l.top = std::max(l.top, std::abs(claim[k])), l.made_top = std::max(l.made_top, std::abs(made[k]));
+  if (!std::all_of(made.begin(), made.end(), [](double v) { return std::isfinite(v); })) {
+    l.gap = INFINITY;  // overflowed: like nothing
+    return l;
   }
-  if (mm > 0 && l.top > 0) l.factor = cm / mm;
+  for (double v : claim) l.top = std::max(l.top, std::abs(v));
+  for (double v : made) l.made_top = std::max(l.made_top, std::abs(v));
+  double cm = 0, mm = 0;
+  for (std::size_t k = 0; k < made.size(); ++k) {
+    const double m = l.made_top > 0 ? made[k] / l.made_top : 0;
+    cm += claim[k] * m, mm += m * m;
+  }
+  // A factor of zero explains nothing: a claim of zeros has the factor one.
+  if (mm > 0 && l.top > 0) l.factor = cm / mm / l.made_top;
   for (std::size_t k = 0; k < made.size(); ++k)
     l.gap = std::max(l.gap, std::abs(claim[k] - l.factor * made[k]));
   return l;

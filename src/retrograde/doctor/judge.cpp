@@ -122,7 +122,10 @@ std::vector<BlockRow> Judge::rows(Precision precision) const {
     row.gap = worst / scale;
     const bool hopeless =
         row.allowed > kHopeless && top > 0 && largest(margin) > ordinary_rounding(precision);
-    row.verdict = row.wrong ? Verdict::differs : hopeless ? Verdict::cannot_tell : Verdict::agrees;
+    const bool overflow = std::any_of(right.begin(), right.end(), [](double v) { return !std::isfinite(v); });
+    row.verdict = overflow || (hopeless && !row.wrong) ? Verdict::cannot_tell
+                  : row.wrong                          ? Verdict::differs
+                                                       : Verdict::agrees;
     out.push_back(std::move(row));
   }
   std::stable_sort(out.begin(), out.end(), [](const BlockRow& x, const BlockRow& y) {

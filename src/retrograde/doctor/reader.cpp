@@ -51,10 +51,10 @@ bool decayed(const Target& t, const Real& made, double tolerance, double& scale,
     cm += t.claim[k] * made[k], cp += t.claim[k] * t.parameter[k];
   }
   const auto fits = [&] {
-    double gap = 0;
-    for (std::size_t k = 0; k < made.size(); ++k)
-      gap = std::max(gap, std::abs(t.claim[k] - scale * made[k] - decay * t.parameter[k]));
-    return gap <= tolerance * largest(t.claim.data(), made.size());
+    const double limit = tolerance * largest(t.claim.data(), made.size());
+    for (std::size_t k = 0; k < made.size(); ++k)  // what overflowed explains nothing
+      if (!(std::abs(t.claim[k] - scale * made[k] - decay * t.parameter[k]) <= limit)) return false;
+    return true;
   };
   scale = 1, decay = pp > 0 ? (cp - mp) / pp : 0;
   if (fits()) return true;
