@@ -87,6 +87,7 @@ void Engine::way_up(Evaluation& e, const Plan& plan) const {
 void Engine::sweep(Evaluation& e, const Plan& plan, int layer) const {
   const auto l = static_cast<std::size_t>(layer), L = problem_.layers.size();
   e.deltas.resize(L);
+  e.plan = &plan;
   e.forms.resize(L);
   for (std::size_t i = 0; i < L; ++i)
     e.forms[i] = {plan.layers[i].reset_form, plan.layers[i].replay, plan.layers[i].first};
@@ -96,6 +97,7 @@ void Engine::sweep(Evaluation& e, const Plan& plan, int layer) const {
   }
   const LayerPlan& above = plan.layers[l + 1];
   Real up = input_gradient(problem_, layer + 1, e.deltas[l + 1], above.below);
+  if (above.below_upstream && e.up.size() == up.size()) up = e.up;
   for (double& v : up) v *= above.below_coefficient;
   e.deltas[l] = run(problem_, layer, plan.layers[l], tapes_[l], up, rounding_);
 }
@@ -152,6 +154,11 @@ bool in_range(const Product& p, int t, int T) {
   if (p.only == -2) return t == T - 1;
   if (p.only >= 0) return t == p.only;
   return t >= p.first && t < T - p.last;
+}
+
+// The number of steps that output t's error is taken to.
+double window_of(const LayerPlan& plan, int t) {
+  return plan.reach < 0 ? t + 1 : std::min(t, plan.reach) + 1;
 }
 
 // The step that the right-hand side is taken from.
@@ -227,9 +234,10 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
                     : piece.kind == Kind::E ? problem_.I
                                             : problem_.layers[left_layer].hidden;
   const Tape& tape = tapes_[p.right_layer < 0 ? l : static_cast<std::size_t>(p.right_layer)];
-  const Real own =
-      p.own ? remade(problem_, static_cast<int>(left_layer), tapes_[left_layer], e.deltas[left_layer], *p.own)
-            : Real();
+  Real own;
+  if (p.own)
+    own = remade(problem_, static_cast<int>(left_layer), tapes_[left_layer], e.deltas[left_layer], *p.own);
+  if (p.per_output) own = per_output(problem_, piece.layer, e.plan->layers[l], tapes_[l], e.up);
   const Replay replay =
       p.replay != Replay::own || head || piece.kind == Kind::E ? p.replay : e.forms[l].replay;
   const auto kept = p.tokens ? kept_tokens(tape, p.tokens) : std::vector<char>();
@@ -238,7 +246,7 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
     if (!in_range(p, t, T)) continue;
     const double* left = head                    ? e.dy.data() + (p.last_error ? T - 1 : t) * B * width
                          : piece.kind == Kind::E ? dx.data() + t * B * width
-                         : p.own                 ? own.data() + t * B * width
+                         : !own.empty()          ? own.data() + t * B * width
                                                  : e.deltas[left_layer].at(p.left, t + p.left_shift);
     const int s = looked_up(p, replay, t, T);
     if (s < -1 || s > T) continue;
@@ -249,7 +257,7 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
     for (int b = 0; b < (p.first_row_only ? 1 : B); ++b) {
       if (p.tokens && !kept[static_cast<std::size_t>(t * B + b)]) continue;
       for (int r = 0; r < n; ++r) {
-        const double d = left[b * width + from + r];
+        const double d = (p.per_window ? window_of(e.plan->layers[l], t) : 1) * left[b * width + from + r];
         if (d == 0) continue;
         double* to_row = out.data() + r * piece.cols;
         if (!right) {

@@ -49,6 +49,7 @@ struct Evaluation {
   Real dy;  // [T,B,O] as it enters dV and dc
   Real up;  // [T,B,H]
   std::vector<Deltas> deltas;
+  const Plan* plan = nullptr;    // that was run; it outlives the evaluation
   std::vector<LayerForm> forms;  // per layer, as the plan has it
 };
 
@@ -64,6 +65,7 @@ class Engine {
   const std::vector<Tape>& tapes() const { return tapes_; }
   const Real& outputs() const { return z_; }
   Evaluation evaluate(const Plan& plan) const;
+  Evaluation evaluate(Plan&& plan) const = delete;  // the plan must outlive the evaluation
   // The same in parts: the head's errors, their way up to the last layer's states, one layer's sweep.
   void head(Evaluation& e, const Plan& plan) const;
   void way_up(Evaluation& e, const Plan& plan) const;

@@ -20,13 +20,6 @@ std::vector<std::string> blocks_of(const Hypothesis& h, const std::vector<Target
   return out;
 }
 
-// A number that somebody would choose: at most two significant digits.
-bool round_number(double v) {
-  if (!(v > 0)) return false;
-  const double unit = std::pow(10, std::floor(std::log10(v) + 1e-9) - 1);
-  return std::abs(v / unit - std::round(v / unit)) < 1e-4 * (v / unit);
-}
-
 double norm_of(const std::vector<Target>& targets, const std::vector<std::size_t>& pieces) {
   double sum = 0;
   for (std::size_t i : pieces)

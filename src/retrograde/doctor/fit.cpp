@@ -40,4 +40,10 @@ Real transposed(const Real& m, int n) {
   return t;
 }
 
+bool round_number(double v) {
+  if (!(v > 0)) return false;
+  const double unit = std::pow(10, std::floor(std::log10(v) + 1e-9) - 1);
+  return std::abs(v / unit - std::round(v / unit)) < 1e-4 * (v / unit);
+}
+
 }  // namespace retrograde::doctor

@@ -15,6 +15,9 @@ struct Fit {
 };
 Fit fit(const double* claim, const Real& made, double tolerance);
 
+// A number that somebody would choose: at most two significant digits.
+bool round_number(double v);
+
 Real transposed(const Real& m, int n);
 
 }  // namespace retrograde::doctor

@@ -38,6 +38,16 @@ double patched_slope(Fn fn, Activation f, double z) {
       return value(f, z);
     case Fn::slope_squared:
       return slope(f, z) * slope(f, z);
+    case Fn::complement:
+      return 1 - value(f, z);
+    case Fn::one_minus_square:
+      return 1 - value(f, z) * value(f, z);
+    case Fn::logistic:
+      return value(f, z) * (1 - value(f, z));
+    case Fn::one_plus:
+      return value(f, z) * (1 + value(f, z));
+    case Fn::square:
+      return value(f, z) * value(f, z);
     default:
       return slope(f, z);
   }

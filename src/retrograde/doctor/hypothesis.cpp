@@ -168,7 +168,8 @@ void add_noise(const Hypothesis& h, bool single, const std::vector<const Piece*>
   if (!near) return;
   Rounding rounding{single ? 0x1.8p-24 : 0x1p-52, 0x9e3779b97f4a7c15ULL};
   const Engine disturbed(h.problem, &rounding);
-  const Evaluation e = disturbed.evaluate(right_plan(h.problem));
+  const Plan table = right_plan(h.problem);
+  const Evaluation e = disturbed.evaluate(table);
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     const Real made = disturbed.gradient(*where[i], e);
     double noise = 0;
@@ -180,7 +181,8 @@ void add_noise(const Hypothesis& h, bool single, const std::vector<const Piece*>
 
 void measure(Hypothesis& h, bool single) {
   const Engine engine(h.problem);
-  const Evaluation e = engine.evaluate(right_plan(h.problem));
+  const Plan table = right_plan(h.problem);
+  const Evaluation e = engine.evaluate(table);
   std::vector<const Piece*> where;
   std::vector<Real> right;
   std::vector<Likeness> pieces;

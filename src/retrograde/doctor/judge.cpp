@@ -47,7 +47,8 @@ double unit(Precision precision) { return precision == Precision::single ? 0x1.8
 
 Judge::Judge(const Hypothesis& h) : h_(h), targets_(targets_of(h)) {
   const Engine engine(h.problem);
-  const Evaluation e = engine.evaluate(right_plan(h.problem));
+  const Plan table = right_plan(h.problem);
+  const Evaluation e = engine.evaluate(table);
   for (const Target& t : targets_) right_.push_back(engine.gradient(t.piece, e));
   measure_noise(Precision::double_);
   measure_noise(Precision::single);

@@ -126,6 +126,11 @@ void add_rights(const Problem& problem, const Piece& piece, const Product& right
                  p.right = Var::c;
                  p.shift = s;
                });
+    if (right.right == Var::rh) {
+      to.add("gate-factor", "it uses z * h[t-1], where r * h[t-1] is due", "use r * h[t-1]", 0.06,
+             [](Product& p) { p.right = Var::zh; });
+      to.also("gates-swapped");
+    }
     if (right.right == Var::rh)
       to.add("state-index-shifted", "it uses r * h[t], where r * h[t-1] is due", "use h[t-1]", 0.02,
              [](Product& p) { p.right = Var::rs; });
@@ -163,8 +168,23 @@ void add_rights(const Problem& problem, const Piece& piece, const Product& right
            [](Product& p) { p.replay = Replay::reversed; });
     to.also("layer-input-wrong");
   }
+  if (right.right == Var::x)
+    for (Replay r : {Replay::last, Replay::first}) {
+      to.add("input-index-shifted",
+             fmt::format("it uses the {} input at every step", r == Replay::last ? "last" : "first"),
+             "use x[t]", 0.08, [r](Product& p) { p.replay = r; });
+      to.also("layer-input-wrong");
+    }
   if ((piece.kind == Kind::U || piece.kind == Kind::V) && right.right == Var::h) {
     const char* due = piece.kind == Kind::U ? "use h[t-1]" : "use h[t]";
+    for (Replay r : {Replay::last, Replay::first})
+      for (int s : {0, -1}) {
+        to.add("state-index-shifted",
+               fmt::format("it uses the state {}{} step at every step", s ? "before the " : "of the ",
+                           r == Replay::last ? "last" : "first"),
+               due, 0.08, [r, s](Product& p) { p.replay = r, p.shift = s; });
+        to.also("layer-input-wrong"), to.also("index-wraps");
+      }
     to.add("state-index-shifted", "it uses the states in reversed order", due, 0.08,
            [](Product& p) { p.replay = Replay::reversed; });
     for (int g = 0; g < problem.gates && problem.gates > 1; ++g)
@@ -325,6 +345,32 @@ void add_input(const Problem& problem, const Words& words, const Piece& piece, A
 
 }  // namespace
 
+// A loop for every output, as in "for t: for k in t .. t-tau": indexed by the outer loop's step, or with the
+// delta that entered the inner loop.
+void add_windows(const Problem& problem, const Piece& piece, Adder& to) {
+  if (problem.net.cell != Cell::elman || problem.T < 2 ||
+      piece.layer + 1 != static_cast<int>(problem.layers.size()))
+    return;
+  if (piece.kind == Kind::W) {
+    to.add("input-index-shifted", "it uses x of the outer loop's step t, where the inner loop's x[k] is due",
+           "use x[k]", 0.05, [](Product& p) { p.per_output = true; });
+    to.also("layer-input-wrong");
+  }
+  if (piece.kind == Kind::U)
+    to.add("state-index-shifted",
+           "it uses the state before the outer loop's step t, where the inner loop's h[k-1] is due",
+           "use h[k-1]", 0.05, [](Product& p) { p.per_output = true; });
+  for (const Back left : {Back::up, Back::q}) {
+    to.add(
+        left == Back::up ? "derivative-missing" : "carry-dropped",
+        left == Back::up
+            ? "every step of the inner loop adds the output's error itself, before derivative and carry"
+            : "every step of the inner loop adds the output's own delta, not the one that was carried back",
+        "use the inner loop's delta", 0.06, [left](Product& p) { p.left = left, p.per_window = true; });
+    to.also("carry-dropped");
+  }
+}
+
 std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& words, const Piece& piece,
                                          const Product& right) {
   std::vector<BlockMistake> out{{"", "", "", right, false, 0, {}, ""}};
@@ -353,6 +399,7 @@ std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& wo
     to.also("counted-twice");
   }
   if (!head) add_lefts(problem, right, to);
+  if (!head) add_windows(problem, piece, to);
   add_tokens(problem, piece, to);
   if (piece.kind == Kind::V)
     for (int other = 0; other < piece.layer; ++other)

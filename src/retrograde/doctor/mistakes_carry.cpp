@@ -90,6 +90,13 @@ void add_recurrent_matrix(const Problem& problem, const Words& words, std::size_
          "the error goes back through the input's matrix instead of the recurrent one", fix,
          words.back_W(L, 0, delta, false), 0.1, all, matrix(Matrix::input_transposed));
   }
+  for (const Matrix sums : {Matrix::column_sums, Matrix::row_sums}) {
+    with("carry-identity", "the carry",
+         "the error is not taken back through the recurrent matrix: both have the same index (d[i] for d[j] "
+         "in the sum)",
+         fix, "", 0.1, all, matrix(sums));
+    to.also({"recurrent-not-transposed"});
+  }
   const int I = problem.layers[l].inputs;
   for (const bool input_first : {false, true})
     for (const int offset : {input_first ? -I : I, 1, -1}) {

@@ -53,6 +53,7 @@ constexpr Form kForms[] = {
     {Of::preactivation, Fn::square, 0, "activation-for-derivative", 0.15, kFormula},
     {Of::preactivation, Fn::complement_square, 0, "derivative-at-preactivation", 0.16, kFormula},
     {Of::preactivation, Fn::value_slope, 0, "derivative-at-preactivation", 0.2, kFormula},
+    {Of::activated, Fn::value_one_plus, 0, "activation-for-derivative", 0.11, kFormula, "sign"},
     {Of::activated, Fn::one_minus_product, 0, "derivative-wrong-step", 0.1, kFormula,
      "activation-for-derivative"},
     {Of::activated, Fn::complement, -1, "derivative-wrong-step", 0.2, kFormula},
@@ -154,10 +155,15 @@ class Adder {
     }
     Mistake m = layer_mistake(layer_, name, scope.where, sentence, weight + scope.weight, std::move(entries),
                               [has](LayerPlan& plan) {
+                                std::size_t done = plan.steps.size();
                                 for (const auto& [site, terms] : has)
                                   if (Term* term = find_term(plan, site)) {
                                     *term = terms[0];
-                                    if (terms.size() > 1) plan.steps[site.step].terms.push_back(terms[1]);
+                                    // What is left outside of the parenthesis stands there once.
+                                    if (terms.size() > 1 && site.step != done) {
+                                      done = site.step;
+                                      plan.steps[site.step].terms.push_back(terms[1]);
+                                    }
                                   }
                               });
     m.aliases = std::move(aliases);
@@ -177,16 +183,23 @@ void add_parentheses(const Problem& problem, const Scope& scope, Adder& to) {
   const Cell cell = problem.net.cell;
   if (scope.f != Activation::tanh && scope.f != Activation::sigmoid) return;
   if (scope.f == Activation::tanh)
-    to.add_terms(
-        scope, "parenthesis",
-        fmt::format("{} computes 1 - a**2 * d where (1 - a**2) * d is due", scope.where), 0.08,
-        [cell](const Term& term, std::size_t f) {
-          Term one, rest = term;
-          one.source = Back::one;
-          rest.factors[f] = {activated(cell, term.factors[f].var), Fn::square, term.factors[f].f, 0, false};
-          rest.coefficient = -term.coefficient;
-          return std::vector<Term>{one, rest};
-        });
+    for (const bool outside : {false, true})
+      to.add_terms(scope, "parenthesis",
+                   fmt::format("{} computes {} where (1 - a**2) * d is due", scope.where,
+                               outside ? "d * 1 - a**2" : "1 - a**2 * d"),
+                   0.08, [cell, outside](const Term& term, std::size_t f) {
+                     const Factor square{activated(cell, term.factors[f].var), Fn::square, term.factors[f].f,
+                                         0, false};
+                     Term rest = term, alone;
+                     alone.source = Back::one;
+                     if (outside) {
+                       rest.factors[f].fn = Fn::one;
+                       alone.coefficient = -1, alone.factors = {square};
+                     } else {
+                       rest.factors[f] = square, rest.coefficient = -term.coefficient;
+                     }
+                     return std::vector<Term>{rest, alone};
+                   });
   if (scope.f != Activation::sigmoid) return;
   to.add_terms(scope, "parenthesis",
                fmt::format("{} computes d * a * 1 - a where d * a * (1 - a) is due", scope.where), 0.09,

@@ -43,6 +43,11 @@ struct Name {
 
 // A slope's formula of something else: c~'s 1 - g**2 where the gate's i (1 - i) is due.
 Name name_slope(const Line& line, const Factor& has) {
+  if (has.fn == Fn::slope_at_state) return {"derivative-at-state", 0.04, {}};
+  if (has.var == line.due.var && has.fn == Fn::slope_of_value)
+    return {"derivative-at-preactivation", 0.04, {}};
+  if (has.var == activated(line.net.cell, line.due.var) && has.shift == 0)
+    return {"activation-for-derivative", 0.08, {"gate-factor"}};
   const bool formula = has.fn == Fn::one_minus_square || has.fn == Fn::logistic;
   const double far = 0.04 * (has.shift != 0);
   if (line.due.var == Var::c && formula && has.fn == Fn::one_minus_square) {

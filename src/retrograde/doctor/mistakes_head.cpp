@@ -133,8 +133,18 @@ void add_slope(const Problem& problem, Adder& to) {
       {Fn::activation, "activation-for-derivative",
        "multiplies by the activation, where its derivative is due", 0.06},
       {Fn::slope_squared, "double-activation", "multiplies by the output activation's derivative twice",
-       0.06}};
+       0.06},
+      {Fn::one_minus_square, "activation-for-derivative",
+       "takes tanh's formula 1 - y**2 for the output's derivative", 0.07},
+      {Fn::logistic, "activation-for-derivative",
+       "takes the sigmoid's formula y (1 - y) for the output's derivative", 0.07},
+      {Fn::one_plus, "activation-for-derivative", "takes y (1 + y) for the output's derivative", 0.08},
+      {Fn::complement, "activation-for-derivative", "takes 1 - y for the output's derivative", 0.09},
+      {Fn::square, "activation-for-derivative", "takes y**2 for the output's derivative", 0.1}};
   for (const Form& form : forms) {
+    if (form.fn == (f == Activation::tanh ? Fn::one_minus_square : Fn::logistic) &&
+        (f == Activation::tanh || f == Activation::sigmoid))
+      continue;
     if (fused && form.fn == Fn::slope_squared) continue;
     if (fused) {
       // (p - t) / (p (1-p)) without p (1-p), and p - t multiplied by it.

@@ -32,6 +32,8 @@ void add_layer_mistakes(const Problem& problem, const Words& words, int layer, M
   if (problem.gates == 1)
     add("derivative-missing", "what the upper layer sends down is made from its dh, before the derivative",
         words.back_W(layer + 1, 0, "dh_upper[t]"), 0.04, [](LayerPlan& p) { p.below.left = Back::dh; });
+  add("layer-input-wrong", "the lower layer gets the outputs' own error, not what the upper layer sends down",
+      "dh_out[t]", 0.06, [](LayerPlan& p) { p.below_upstream = true; });
   add("upstream-missing", "the upper layer's error never reaches the lower layer", "", 0.04,
       [](LayerPlan& p) { p.below_coefficient = 0; });
   for (double c : {-1.0, 2.0, 0.5})

@@ -261,7 +261,8 @@ class Examiner {
       Problem p = *check_.problem;
       for (int i = 0; i < passes; ++i) leave_state(p);
       const Engine engine(p);
-      const Evaluation e = engine.evaluate(right_plan(p));
+      const Plan table = right_plan(p);
+      const Evaluation e = engine.evaluate(table);
       if (!reproduces(engine, e)) continue;
       out_.findings.push_back(finding("state-overwritten-between-evaluations",
                                       passes == 1 ? "your numeric gradient is that of the loss started from "

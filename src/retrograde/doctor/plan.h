@@ -31,7 +31,10 @@ enum class Matrix : unsigned char {
   input_transposed,
   identity,
   // H columns of the joined matrix [h,x] or [x,h] that are not the state's: a slice at the wrong place.
-  slice
+  slice,
+  // Both indices the same: d[i] sum_j U[j][i], or U[i][j].
+  column_sums,
+  row_sums
 };
 
 // What an index before the sequence reads: what is kept of the start; as Python has it, the last entry; or
@@ -96,6 +99,10 @@ struct Product {
   int left_shift = 0;       // left[t + left_shift]
   int only = -1;            // one step alone (-2: T-1)
   bool first_row_only = false;
+  // left[t] is what output t's error makes of all steps together: a loop for every output, indexed by the
+  // outer loop's step.
+  bool per_output = false;
+  bool per_window = false;     // left[t] counts once for every step that output t's window has
   bool target_tokens = false;  // the target's one-hot rows as the right-hand side
   bool last_error = false;     // the head: the last step's error at every step
   // Embedding rows written with = or by a fancy index: 1 each token keeps the first of its steps, 2 the last;
@@ -120,7 +127,8 @@ struct LayerPlan {
   // What goes down to the layer below.
   Product below;
   double below_coefficient = 1;
-  int reset_form = -1;  // GRU: the steps' own reset form, 1 after, 0 before; -1 the network's
+  bool below_upstream = false;  // the outputs' own error, not this layer's
+  int reset_form = -1;          // GRU: the steps' own reset form, 1 after, 0 before; -1 the network's
 };
 
 // How a wrong head or loss derivative differs from the right one.
@@ -184,6 +192,8 @@ Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, 
 // One layer's sweep.
 Deltas run(const Problem& problem, int layer, const LayerPlan& plan, const Tape& tape, const Real& up,
            Rounding* rounding = nullptr);
+// What each step's own error makes of all steps' da0 together, [T][B,H].
+Real per_output(const Problem& problem, int layer, const LayerPlan& plan, const Tape& tape, const Real& up);
 // What one step makes of a finished sweep's deltas, [T][B,H].
 Real remade(const Problem& problem, int layer, const Tape& tape, const Deltas& deltas, const Step& step);
 // The error sent down to the layer below, or to the input: [T,B,inputs].

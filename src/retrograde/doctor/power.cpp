@@ -29,7 +29,8 @@ class Power {
       m.patch(plan);
       note(m.name, shows(engine_.evaluate(plan)));
     }
-    const Evaluation right = engine_.evaluate(right_plan(h_.problem));
+    const Plan table = right_plan(h_.problem);
+    const Evaluation right = engine_.evaluate(table);
     for (std::size_t i = 0; i < judge_.targets().size(); ++i) {
       const Piece& piece = judge_.targets()[i].piece;
       for (const BlockMistake& m :

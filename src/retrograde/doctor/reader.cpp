@@ -39,7 +39,7 @@ bool clipped(const Target& t, const Real& made, double bound) {
   // One entry at the bound is at any bound.
   const auto at_bound =
       std::count_if(t.claim.begin(), t.claim.end(), [&](double v) { return std::abs(v) == bound; });
-  if (at_bound < 2 && t.claim.size() < 8) return false;
+  if (at_bound < 2 && !round_number(bound)) return false;
   return bound > 0 && gap <= t.tolerance * bound && largest(made) > bound * (1 + 16 * t.tolerance);
 }
 

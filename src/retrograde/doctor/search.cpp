@@ -1,5 +1,7 @@
 #include "retrograde/doctor/search.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -28,6 +30,7 @@ Atom atom_of(Mistake m, const Problem& problem, const Words& words) {
   a.key = m.name + m.where + m.sentence;
   a.name = m.name, a.where = m.where, a.sentence = m.sentence, a.fix = m.fix, a.yours = m.yours;
   a.aliases = m.aliases, a.weight = m.weight, a.patch = m.patch;
+  if (problem.layers.size() > 1 && m.layer >= 0) a.where = fmt::format("layer {}: {}", m.layer + 1, m.where);
   return a;
 }
 
@@ -134,9 +137,9 @@ Search::Node Search::attempt(const Ground& g, std::vector<const Mistake*> mistak
   }
   if (!thorough && matched == 0) return node;
   Partial p = g.above;
-  p.plan = std::move(plan);
   p.mistakes = node.mistakes;
   if (!explain_all(which, e, matched || node.mistakes.empty() ? 2 : 1, matched > 0, p)) return node;
+  p.plan = std::move(plan);
   for (const Mistake* m : node.mistakes) p.atoms.push_back(atom_of(*m, engine().problem(), words_));
   settle(p);
   found.push_back(std::move(p));

@@ -108,6 +108,14 @@ class Sweeper {
         return multiply_back(from, W, to, B_, H_, H_);
       case Matrix::input_transposed:
         return multiply(from, W, to, B_, H_, H_);
+      case Matrix::column_sums:
+      case Matrix::row_sums:
+        for (int r = 0; r < H_; ++r)
+          for (int c = 0; c < H_; ++c)
+            for (int b = 0; b < B_; ++b)
+              to[b * H_ + c] +=
+                  from[b * H_ + c] * (term.matrix == Matrix::column_sums ? U[r * H_ + c] : U[c * H_ + r]);
+        return;
       default:
         return through_slice(term, U, W, from, to);
     }
@@ -176,6 +184,19 @@ Deltas run(const Problem& problem, int layer, const LayerPlan& plan, const Tape&
     level = std::move(next);
   }
   return all;
+}
+
+Real per_output(const Problem& problem, int layer, const LayerPlan& plan, const Tape& tape, const Real& up) {
+  const std::size_t row = up.size() / static_cast<std::size_t>(problem.T);
+  Real out(up.size(), 0), one(up.size(), 0);
+  for (std::size_t t = 0; t < static_cast<std::size_t>(problem.T); ++t) {
+    std::fill(one.begin(), one.end(), 0.0);
+    std::copy_n(up.begin() + static_cast<long>(t * row), row, one.begin() + static_cast<long>(t * row));
+    const Deltas d = run(problem, layer, plan, tape, one);
+    for (int k = 0; k < problem.T; ++k)
+      for (std::size_t i = 0; i < row; ++i) out[t * row + i] += d.at(Back::da0, k)[i];
+  }
+  return out;
 }
 
 Real remade(const Problem& problem, int layer, const Tape& tape, const Deltas& deltas, const Step& step) {

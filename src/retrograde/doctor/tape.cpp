@@ -60,7 +60,7 @@ Tape::Tape(const Problem& problem, int index, const Real& input, Rounding* round
   for (int g = 0; g < gates; ++g) make(Var::z0 + g), make(Var::a0 + g), make(Var::wx0 + g);
   if (problem.net.cell == Cell::lstm) make(Var::c), make(Var::m);
   if (problem.net.cell == Cell::gru) {
-    for (Var v : {Var::p, Var::pu, Var::rh, Var::rs, Var::hn, Var::hs}) make(v);
+    for (Var v : {Var::p, Var::pu, Var::rh, Var::rs, Var::zh, Var::hn, Var::hs}) make(v);
   }
   std::copy(input.begin(), input.end(), put(Var::x, 0));
   disturb(put(Var::x, 0), steps_ * step(Var::x), rounding_);
@@ -72,7 +72,11 @@ Tape::Tape(const Problem& problem, int index, const Real& input, Rounding* round
       put(Var::token,
           0)[k * static_cast<std::size_t>(vocabulary_) + static_cast<std::size_t>(problem.tokens[k])] = 1;
   }
-  if (has(Var::c)) std::copy(layer.c0.begin(), layer.c0.end(), put(Var::c, -1));
+  if (has(Var::c)) {
+    std::copy(layer.c0.begin(), layer.c0.end(), put(Var::c, -1));
+    std::transform(layer.c0.begin(), layer.c0.end(), put(Var::m, -1),
+                   [&](double c) { return value(problem.net.activation, c); });
+  }
   for (int t = 0; t < steps_; ++t) run_step(problem, layer, t);
   rounding_ = rounding;
 }
@@ -148,8 +152,8 @@ void Tape::run_step(const Problem& problem, const Layer& layer, int t) {
     }
     if (rounding_)
       for (int k = 0; k < n; ++k) hn[k] += (std::abs(before[k]) + std::abs(cand[k])) * (*rounding_)();
-    double* rs = put(Var::rs, t);
-    for (int k = 0; k < n; ++k) rs[k] = r[k] * h[k];
+    double *rs = put(Var::rs, t), *zh = put(Var::zh, t);
+    for (int k = 0; k < n; ++k) rs[k] = r[k] * h[k], zh[k] = z[k] * before[k];
     disturb(h, n, rounding_);
   }
 }
@@ -172,6 +176,8 @@ double made_of(double v, Fn fn, Activation f) {
       return 1 + v * v;
     case Fn::complement_square:
       return (1 - v) * (1 - v);
+    case Fn::value_one_plus:
+      return v * (1 + v);
     case Fn::logistic:
       return v * (1 - v);
     case Fn::slope:

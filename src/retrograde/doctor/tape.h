@@ -30,6 +30,7 @@ enum class Var : unsigned char {
   p,   // GRU, reset after: U_n h + c_n
   pu,  // the same without its bias: U_n h
   rh,  // GRU, reset before: r * h_{t-1}
+  zh,  // GRU: z * h_{t-1}, another gate in its place
   rs,  // GRU: r * h_t, which a wrong index makes of it
   hn,  // GRU: derivative of h' by the update gate: h_{t-1} - n, or n - h_{t-1}
   hs,  // the same with h_t, which a wrong index makes of it
@@ -52,6 +53,7 @@ enum class Fn : unsigned char {
   one_minus_square,   // 1 - v^2
   one_plus_square,    // 1 + v^2
   complement_square,  // (1 - v)^2
+  value_one_plus,     // v (1 + v)
   logistic,           // v (1 - v)
   slope,              // f'(v), right when v is the pre-activation
   slope_at_state,     // f'(f(v))

@@ -84,6 +84,8 @@ std::string text_of(const Network& net, const Factor& factor) {
       return fmt::format("(1 + {}**2)", v);
     case Fn::complement_square:
       return fmt::format("(1 - {})**2", v);
+    case Fn::value_one_plus:
+      return fmt::format("{0} * (1 + {0})", v);
     case Fn::logistic:
       return fmt::format("{0} * (1 - {0})", v);
     case Fn::slope:

@@ -18,7 +18,7 @@ FAULTS = {
     "tanh + inner slope of t": ["derivative-wrong-step"],
     "tanh + inner slope missing": ["derivative-missing"],
     "sigmoid + inner slope at states": ["derivative-at-state"],
-    "tanh + input of t": [],
+    "tanh + input of t": ["input-index-shifted"],
     "tanh + mean + not averaged": ["time-mean-or-sum|batch-mean-or-sum|output-mean-or-sum|block-scaled|factor-two"],
     "tanh + sum + half in the gradient": ["factor-two"],
     "relu + V from the state input": ["derivative-at-preactivation|"],
