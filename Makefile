@@ -6,7 +6,7 @@
 # make test-long   the random searches in full          make test-clang  builds and tests with Clang 14
 # make sanitize    the C++ tests under ASan and UBSan    make bench       this machine, the library and its peers on it
 # make docs        the site, in build/site               make wheels      of the Python package, in build/wheels
-# make lint        clang-tidy, ruff, mypy                make format      lays out all sources
+# make lint        clang-tidy, ruff, mypy, pyright          make format      lays out all sources
 # make install     to PREFIX (/usr/local)                make clean       removes build/
 
 SHELL := /bin/bash
@@ -29,7 +29,7 @@ export CTEST_PARALLEL_LEVEL := $(JOBS)
 
 build:
 	@tools/packages.sh $(BUILD_NEEDS)
-	cmake --preset release -DRETROGRADE_BUILD_TESTS=OFF -DRETROGRADE_BUILD_EXAMPLES=OFF
+	cmake --preset release -DRETROGRADE_TOGETHER=ON -DRETROGRADE_BUILD_TESTS=OFF -DRETROGRADE_BUILD_EXAMPLES=OFF
 	cmake --build --preset release
 
 demo: build
@@ -39,7 +39,8 @@ test: checks test-cpp test-python
 
 test-cpp: venv
 	$(VENV)/bin/pip install -q numpy
-	cmake --preset release -DRETROGRADE_BUILD_TESTS=ON -DRETROGRADE_BUILD_EXAMPLES=ON -DPYTHON3=$(CURDIR)/$(VENV)/bin/python3
+	cmake --preset release -DRETROGRADE_TOGETHER=ON -DRETROGRADE_BUILD_TESTS=ON -DRETROGRADE_BUILD_EXAMPLES=ON \
+	  -DPYTHON3=$(CURDIR)/$(VENV)/bin/python3
 	cmake --build --preset release
 	ctest --preset release -LE long
 
@@ -84,9 +85,10 @@ lint:
 	cmake --preset release -DRETROGRADE_BUILD_TESTS=ON -DRETROGRADE_BUILD_EXAMPLES=ON
 	git ls-files 'src/*.cpp' 'cli/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy-14 -p build/release --quiet
 	$(MAKE) venv
-	$(VENV)/bin/pip install -q ruff mypy '.[test]' -C build-dir=build/wheel
-	$(VENV)/bin/ruff check python tools
+	$(VENV)/bin/pip install -q ruff mypy 'pyright[nodejs]' torch==2.13.0 '.[test]' -C build-dir=build/wheel
+	$(VENV)/bin/ruff check
 	$(VENV)/bin/mypy
+	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 
 bench: venv
 	@tools/packages.sh libdnnl-dev

@@ -13,7 +13,7 @@
 namespace retrograde::cli::detail {
 namespace {
 
-constexpr std::size_t kLead = 256;  // characters that warm the state up before the validation part
+constexpr std::size_t kWarmUp = 256;  // characters that warm the state up before the validation part
 
 Layout character_layout(std::size_t symbols, std::size_t outputs, At at) {
   return {.inputs = symbols, .tokens = true, .outputs = outputs, .classes = true, .at = at};
@@ -43,7 +43,7 @@ Task open_characters(const Opening& o) {
   if (o.known) {
     task.valid = whole;
   } else if (o.fraction > 0) {
-    const Split split = split_tail(whole, o.fraction, kLead);
+    const Split split = split_tail(whole, o.fraction, kWarmUp);
     task.train = split.train;
     task.valid = split.valid;
   } else {

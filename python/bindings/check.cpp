@@ -9,6 +9,7 @@
 
 #include <array>
 #include <complex>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 

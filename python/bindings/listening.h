@@ -5,6 +5,7 @@
 #include <nanobind/stl/function.h>
 #include <nanobind/stl/string.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "retrograde/base/json.h"

@@ -5,6 +5,7 @@
 #include <nanobind/stl/tuple.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -37,8 +38,8 @@ Shape output_shape(const Tape<T>& tape) {
 }
 
 template <class T>
-void bind(nb::module_& m, const char* network_name, const char* reading_name, const char* goal_name,
-          const char* tape_name) {
+void bind_network_of(nb::module_& m, const char* network_name, const char* reading_name,
+                     const char* goal_name, const char* tape_name) {
   using Net = Network<T>;
   using Optional = std::optional<StateArrays<T>>;
 
@@ -201,8 +202,8 @@ void bind(nb::module_& m, const char* network_name, const char* reading_name, co
 }  // namespace
 
 void bind_network(nb::module_& m) {
-  bind<float>(m, "Network32", "Reading32", "Goal32", "Tape32");
-  bind<double>(m, "Network64", "Reading64", "Goal64", "Tape64");
+  bind_network_of<float>(m, "Network32", "Reading32", "Goal32", "Tape32");
+  bind_network_of<double>(m, "Network64", "Reading64", "Goal64", "Tape64");
 }
 
 }  // namespace retrograde::python

@@ -15,7 +15,7 @@ template <class T>
 using InOut = nb::ndarray<T, nb::c_contig, nb::device::cpu, nb::ndim<1>>;
 
 template <class T>
-void bind(nb::module_& m, const char* class_name) {
+void bind_optimizer(nb::module_& m, const char* class_name) {
   nb::class_<Optimizer<T>>(m, class_name)
       .def(nb::init<const Method&, std::size_t>(), nb::arg("method"), nb::arg("size"))
       .def(
@@ -65,8 +65,8 @@ void bind_optim(nb::module_& m) {
         return Method(AdamW{lr, beta1, beta2, eps, weight_decay});
       },
       nb::arg("lr"), nb::arg("beta1"), nb::arg("beta2"), nb::arg("eps"), nb::arg("weight_decay"));
-  bind<float>(m, "Optimizer32");
-  bind<double>(m, "Optimizer64");
+  bind_optimizer<float>(m, "Optimizer32");
+  bind_optimizer<double>(m, "Optimizer64");
 }
 
 }  // namespace retrograde::python

@@ -3,6 +3,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <nlohmann/json.hpp>
+
 #include "bind.h"
 #include "reading.h"
 #include "retrograde/check/truncation.h"
@@ -26,7 +28,7 @@ struct Asked {
 };
 
 template <class T>
-void bind(nb::module_& m) {
+void bind_check_of(nb::module_& m) {
   m.def(
       "check_network",
       [](const Network<T>& network, const Reading<double>& reading, const Loss& loss,
@@ -54,8 +56,8 @@ void bind(nb::module_& m) {
 }  // namespace
 
 void bind_own_check(nb::module_& m) {
-  bind<float>(m);
-  bind<double>(m);
+  bind_check_of<float>(m);
+  bind_check_of<double>(m);
 }
 
 }  // namespace retrograde::python

@@ -95,7 +95,7 @@ nb::dict run(Network<T>& network, std::shared_ptr<const Dataset> train, std::sha
 }
 
 template <class T>
-void bind(nb::module_& m, const char* trainer_name) {
+void bind_trainer(nb::module_& m, const char* trainer_name) {
   nb::class_<Trainer<T>>(m, trainer_name)
       .def(
           "__init__",
@@ -193,8 +193,8 @@ void bind_train(nb::module_& m) {
           nb::arg("patience"), nb::arg("schedule"), nb::arg("warmup"), nb::arg("batch_size"),
           nb::arg("shuffle"), nb::arg("restore_best"), nb::arg("out"), nb::arg("settings"),
           nb::arg("resume"));
-  bind<float>(m, "Trainer32");
-  bind<double>(m, "Trainer64");
+  bind_trainer<float>(m, "Trainer32");
+  bind_trainer<double>(m, "Trainer64");
 }
 
 }  // namespace retrograde::python

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "check/problem.h"
 #include "retrograde/check/surrogate.h"
 

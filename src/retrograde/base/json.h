@@ -1,7 +1,7 @@
 // JSON as it is kept in files: keys sorted, numbers that come back to the bit, and no key twice.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string_view>
 
 namespace retrograde {

@@ -10,7 +10,6 @@ namespace retrograde {
 namespace {
 
 constexpr double kEps = std::numeric_limits<double>::epsilon();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
@@ -20,7 +19,7 @@ TaylorSlope taylor_slope(const RealFunction& f, std::span<const double> x, Direc
   TaylorSlope best;
   detail::Line line(f, x, v, noise);
   for (double start = scale / 8; start > scale / 1e5; start /= 16) {
-    double sum = 0, moment = 0, spread = 0, before = kInfinity, bound = kInfinity, y[kPoints];
+    double sum = 0, moment = 0, spread = 0, before = detail::kInfinity, bound = detail::kInfinity, y[kPoints];
     bool seen = true;
     for (int i = 0; i < kPoints; ++i) {
       const auto p = line.at(std::ldexp(start, -i));

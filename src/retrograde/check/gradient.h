@@ -13,7 +13,7 @@
 #include <cmath>
 #include <complex>
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <ranges>
 #include <span>

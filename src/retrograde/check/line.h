@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "retrograde/base/error.h"
 #include "retrograde/check/derivative.h"
 
 namespace retrograde::detail {
+
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 inline void require_direction(std::span<const double> x, Direction v) {
   if (v.values.empty() || v.offset + v.values.size() > x.size())

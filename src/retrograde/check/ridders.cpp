@@ -13,8 +13,6 @@ namespace {
 
 using detail::Line;
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
 // Steps of a window: h, h/1.6, h/1.6^2, ... No power of two, so that a function with a period is not sampled
 // in step with it.
 constexpr double kRatio = 1.6;
@@ -43,10 +41,10 @@ std::optional<Difference> difference(Line& line, double h) {
 }
 
 struct Window {
-  double value = 0, error = kInfinity;
-  double noise = 0;               // the part of the error that rounding explains
-  double jump = 0;                // of f' within the smallest step; 0 where f is smooth
-  double jump_noise = kInfinity;  // the least that would have been seen
+  double value = 0, error = detail::kInfinity;
+  double noise = 0;                       // the part of the error that rounding explains
+  double jump = 0;                        // of f' within the smallest step; 0 where f is smooth
+  double jump_noise = detail::kInfinity;  // the least that would have been seen
   Difference last{};
   bool flat = true;  // nothing but noise was seen
 };
@@ -74,7 +72,7 @@ class JumpFinder {
 
  private:
   Difference before_{};
-  double jump_ = 0, found_ = 0, least_ = kInfinity;
+  double jump_ = 0, found_ = 0, least_ = detail::kInfinity;
   int have_ = 0;
 };
 
@@ -211,7 +209,7 @@ Derivative ridders(const RealFunction& f, std::span<const double> x, Direction v
   // see (a kink close by, a wave shorter than the step) shows here.
   bool contradicted = !started || best.error > 1e-6 * std::abs(best.value) || best.jump != 0;
   double probe_apart = 0;
-  double probe_step = kInfinity;
+  double probe_step = detail::kInfinity;
   for (const double precision : {1e-3, 3e-2, 3e-1})
     if (probe_step > best.last.step / 4)
       probe_step = line.noise(line.origin()) / (precision * std::abs(best.value));

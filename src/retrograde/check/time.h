@@ -2,7 +2,7 @@
 // backward adds at step t can be judged for itself, as a strip of steps by blocks.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 

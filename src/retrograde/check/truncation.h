@@ -8,7 +8,7 @@
 //   bias             What the truncated gradient lacks against the full one.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 

@@ -14,7 +14,7 @@
 namespace retrograde {
 namespace {
 
-constexpr std::size_t kSample = 100;  // records that are looked at to find the columns of numbers
+constexpr std::size_t kNumberSample = 100;  // records that are looked at to find the columns of numbers
 
 // Whether at least half of a column's first cells, missing ones left aside, are numbers. Half: a text among
 // numbers is a fault to be reported, not a reason to leave the column out.
@@ -22,7 +22,7 @@ std::vector<bool> columns_of_numbers(CsvReader reader, const std::vector<std::st
   const std::size_t width = reader.columns().size();
   std::vector<std::size_t> numbers(width), others(width);
   CsvRecord record;
-  for (std::size_t n = 0; n < kSample && reader.next(record); ++n) {
+  for (std::size_t n = 0; n < kNumberSample && reader.next(record); ++n) {
     for (std::size_t i = 0; i < width; ++i) {
       if (to_number(record.cells[i])) {
         ++numbers[i];

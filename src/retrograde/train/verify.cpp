@@ -9,7 +9,7 @@ constexpr double kProducts = 1.5e6;  // of one forward: some milliseconds on com
 constexpr std::size_t kEntries = 2;  // of every block and gate
 
 // Memory of the part of a batch that is checked, in double.
-struct Part {
+struct Excerpt {
   std::size_t batch = 0, steps = 0;
   std::vector<double> x, values, weights;
   std::vector<std::int32_t> tokens, classes;
@@ -29,9 +29,9 @@ std::vector<To> first_of(std::span<const From> from, std::size_t batch, std::siz
 }
 
 template <class T>
-Part part_of(const BatchView<T>& batch, const Config& config, std::size_t parameters) {
+Excerpt excerpt_of(const BatchView<T>& batch, const Config& config, std::size_t parameters) {
   const double room = kProducts / static_cast<double>(parameters);
-  Part part;
+  Excerpt part;
   part.steps = std::min(batch.input.steps, std::max<std::size_t>(5, static_cast<std::size_t>(room)));
   part.batch = std::clamp<std::size_t>(static_cast<std::size_t>(room) / part.steps, 1, batch.input.batch);
   for (std::size_t b = 0; b < part.batch; ++b)
@@ -67,7 +67,7 @@ template <class T>
 CheckReport verify(const Trainer<T>& trainer, const BatchView<T>& batch) {
   const Network<double> network = trainer.network().template cast<double>();
   const Config& config = network.config();
-  const Part part = part_of(batch, config, network.size());
+  const Excerpt part = excerpt_of(batch, config, network.size());
   const bool goes_on = std::ranges::any_of(batch.starts, [](std::uint8_t start) { return start == 0; });
   const State<T>& carried = trainer.carried();
   State<double> start;
