@@ -9,7 +9,8 @@ import json
 import os
 import sys
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
@@ -68,7 +69,7 @@ def torch_case(cell: str, batch: int, units: int, seconds: float) -> dict[str, A
     torch.set_num_threads(1)
     module = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "elman": torch.nn.RNN}[cell](units, units)
     with torch.no_grad():
-        for parameter, value in zip(module.parameters(), weights(cell, units)):
+        for parameter, value in zip(module.parameters(), weights(cell, units), strict=True):
             parameter.copy_(torch.from_numpy(value))
     size = STEPS * batch * units
     x = torch.from_numpy(drawn(size, 5).reshape(STEPS, batch, units)).requires_grad_()

@@ -5,7 +5,10 @@ import pathlib
 import re
 import sys
 
-ORDER = """base tensor kernels cells,loss model sequence check doctor optim,data io train stream""".split()
+ORDER = [
+    "base", "tensor", "kernels", "cells,loss", "model", "sequence", "check", "doctor",
+    "optim,data", "io", "train", "stream",
+]  # fmt: skip
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms.split(",")}
 SOURCE = pathlib.Path(__file__).parent.parent / "src" / "retrograde"
 

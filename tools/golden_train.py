@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes tests/train/golden.h: chunked training with carried state and clipping, by PyTorch in double.
 
-An LSTM 2 -> 3 -> head 2 reads 3 sequences of 11 steps twice: chunks of 4 steps, squared error, the state carried over the
-cuts and from the first reading to the second, the gradient cut, its norm clipped to 0.5, one update a chunk by Adam.
-Parameters and data are sines, so that the test writes them down as briefly as this script.
+An LSTM 2 -> 3 -> head 2 reads 3 sequences of 11 steps twice: chunks of 4 steps, squared error, the state carried over
+the cuts and from the first reading to the second, the gradient cut, its norm clipped to 0.5, one update a chunk by
+Adam. Parameters and data are sines, so that the test writes them down as briefly as this script.
 Needs torch; run it as  python tools/golden_train.py > tests/train/golden.h
 """
 

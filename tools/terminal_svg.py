@@ -8,7 +8,7 @@ The picture in README.md, made in a folder with a link to examples/ and the prog
   terminal_svg.py terminal.svg \
     'retrograde train examples/data/monthly-sunspots.csv --target Sunspots --time Month --out run # rows 1-13 34-36 57-60' \
     'retrograde doctor examples/story/every_step.npz'
-"""
+"""  # noqa: E501
 
 import html
 import os
@@ -68,7 +68,7 @@ def session(commands):
 def runs(row):
     """The row as spans of equal looks."""
     text, look, start = "", None, 0
-    for x, (c, colour, bold) in enumerate(row + [("", None, None)]):
+    for x, (c, colour, bold) in enumerate([*row, ("", None, None)]):
         if (colour, bold) != look:
             if text.strip():
                 yield start, text.rstrip(), look

@@ -1,5 +1,4 @@
 """Makes the .npy and .npz files beside it with NumPy itself: what our reader must understand."""
-# ruff: noqa: NPY002
 import pathlib
 
 import numpy as np
@@ -34,6 +33,7 @@ except ImportError:
     print("the safetensors package is not installed: library.safetensors stays as it is")
 else:
     tensors = {
-        "w": (a - 7.5).astype("<f4"), "m": np.arange(5) / 7, "position": np.array(123456789012), "rows": np.arange(3, dtype="<i4"),
+        "w": (a - 7.5).astype("<f4"), "m": np.arange(5) / 7, "position": np.array(123456789012),
+        "rows": np.arange(3, dtype="<i4"),
     }
     save_file(tensors, here / "library.safetensors", metadata={"größe": "5"})
