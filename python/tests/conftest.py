@@ -7,7 +7,13 @@ import importlib.util
 import numpy as np
 import pytest
 
-PEERS = {"torch": "torch==2.13.0 (CPU)", "keras": "keras>=3", "sklearn": "scikit-learn"}
+PEERS = {
+    "torch": "torch==2.13.0 (CPU)",
+    "keras": "keras>=3",
+    "sklearn": "scikit-learn",
+    "jax": "jax",
+    "playwright": "playwright (with Debian's chromium), which opens the site,",
+}
 
 
 @pytest.fixture
