@@ -51,10 +51,12 @@ class Run {
     for (const Json& epoch : folder_.epochs()) lines.push_back(epoch.dump());
     return lines;
   }
+  // What the command line must know to run the network.
+  Json preprocess() const { return folder_.config().value("preprocess", Json::object()); }
   void append(const Json& epoch) { folder_.append(epoch); }
-  void save_best() const { save_model(folder_.best(), network_); }
+  void save_best() const { save_model(folder_.best(), network_, preprocess()); }
   void save_last(const FitState& state) const {
-    save_model(folder_.last(), network_, Json::object(), checkpoint_of(trainer_, state));
+    save_model(folder_.last(), network_, preprocess(), checkpoint_of(trainer_, state));
   }
   void take_best() {
     if (std::filesystem::exists(folder_.best())) take_parameters(folder_.best(), [](const Model<T>&) {});

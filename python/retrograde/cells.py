@@ -55,18 +55,30 @@ def _configuration(
 
 
 _ARGUMENTS = """
-    input_size: features of x; with ``tokens=True`` the number of symbols, and x is integers.
-    hidden_size: units of each layer; a list gives each layer its own number.
-    dropout: between layers; recurrent_dropout: on the state that meets U, one mask a sequence. Both only in training.
-    init: "keras" (Glorot, orthogonal, forget bias 1) or "torch" (U(±1/√H)), drawn from `seed`.
-    tokens, embedding: x is integers, one-hot or embedded with the given width.
-    learned_start: the start states are parameters.
-    dtype: float32 or float64.
+    Args:
+        input_size: features of x; with ``tokens=True`` the number of symbols.
+        hidden_size: units of each layer; a list gives each layer its own number.
+        num_layers: layers, each reading the states of the one below.
+        bias: whether there are the parameters bias_ih and bias_hh.
+        batch_first: arrays are [B, T, ...], else [T, B, ...].
+        dropout: between layers; recurrent_dropout: on the state that meets U, one mask a sequence. Only in training.
+        bidirectional: every layer also reads the sequence from its end; y is then [..., 2 · hidden_size].
+        init: "keras" (Glorot, orthogonal, forget bias 1) or "torch" (U(±1/√H)), drawn from `seed`.
+        tokens, embedding: x is integers below input_size, [B, T]; one-hot, or embedded with the given width.
+        learned_start: the start states are parameters.
+        dtype: float32 or float64.
+
+    Raises:
+        ValueError: a size, a probability or a name is out of its range. TypeError: of the wrong kind.
 """
 
 
+
 class Elman(Network):
-    """A simple recurrent network, h' = f(W x + b + U h + b), like ``torch.nn.RNN`` (Elman 1990)."""
+    """A simple recurrent network, h' = f(W x + b + U h + b), like ``torch.nn.RNN`` (Elman 1990).
+
+    ``nonlinearity`` is f: "tanh", "relu", "sigmoid", ...; an unknown name is answered with the list.
+    """
 
     _cell = "elman"
 
@@ -161,4 +173,4 @@ class LSTM(Network):
 
 
 for _class in (Elman, GRU, LSTM):
-    _class.__doc__ = f"{_class.__doc__}\n{_ARGUMENTS}"
+    _class.__doc__ = f"{(_class.__doc__ or '').rstrip()}\n{_ARGUMENTS}"

@@ -47,6 +47,7 @@ def check(
             directions (`miss`: the probability of missing a block's error). "automatic": full up to 2,000 entries.
         precision: in which the claim was computed; by default its dtype.
         seconds: time budget; 0 for none. What was not reached is said.
+        seed: of what is drawn at random.
         progress: called with (what, done, total); returns False to stop.
 
     Returns:
@@ -248,7 +249,7 @@ class Doctor:
         **more: Any,
     ) -> Diagnosis:  # fmt: skip
         """From arrays alone, under any names: parameters, their gradients (dW, W_grad, ...), input, target and, if
-        there, the loss and the outputs."""
+        there, the loss and the outputs. A dict, or more by keyword; hints and seconds as in a call."""
         values = {name: to_numpy(value, name) for name, value in {**(arrays or {}), **more}.items()}
         named, general = _sorted_hints(hints or {}, {n: n for n in values})
         report, text = _core.diagnose(
@@ -276,6 +277,7 @@ class Doctor:
                 dict; or None, if it leaves them in attributes named like the parameters (dW, W_grad, grad_W, ...).
             params: the attributes that hold the parameters.
             loss: a method's name, or a function of ``(obj, *batch)`` or of ``(*batch)``.
+            outputs, hints, seconds, progress: as in a call, ``rg.doctor(...)``.
         """
         functions = _Methods(obj, method, list(params), loss)
         with functions.kept():
@@ -459,10 +461,10 @@ class _Watched:
 
 
 def _typed(value: Array | None, own: Array) -> Array:
-    if value is None:
-        return own.copy()
-    value = value.astype(own.dtype)
-    return value.reshape(own.shape) if value.size == own.size else value  # a number crosses as an array of one
+    typed: Array = own.copy() if value is None else value.astype(own.dtype)
+    if typed.size == own.size:
+        typed = typed.reshape(own.shape)  # a number crosses as an array of one
+    return typed
 
 
 def _same(a: Array, b: Array) -> bool:

@@ -152,8 +152,11 @@ def _head_of(others: Mapping[str, Floats], width: int) -> tuple[Floats, Floats |
 def to_torch(network: Network) -> tuple[Any, Any]:
     """``(rnn, linear)``: a ``torch.nn.RNN``, ``GRU`` or ``LSTM`` with these weights, and its head or None.
 
-    The head's activation is not part of ``linear``. Refused: what PyTorch cannot be told (layers of different
-    widths, reset before the product, token inputs, learned start states, other activations).
+    The head's activation is not part of ``linear``. Needs torch.
+
+    Raises:
+        ValueError: PyTorch cannot be told of such a `network` (layers of different widths, reset before the product,
+            token inputs, learned start states, other activations).
     """
     import torch
 
@@ -209,6 +212,7 @@ def from_keras(
         layers: Keras layers in order (SimpleRNN, GRU, LSTM, Bidirectional ones, and a Dense at the end), which say
             everything; or what their ``get_weights()`` returns, one list a layer, with `cell`.
         nonlinearity, activation, at: only with lists of weights, which do not say.
+        dtype: float32 or float64.
     """
     described = None
     if all(hasattr(layer, "get_weights") for layer in layers):
@@ -337,7 +341,7 @@ def _keras_activation(function: Any) -> str:
 
 
 def to_keras(network: Network) -> list[list[Floats]]:
-    """Weights as Keras layers take them: ``layer.set_weights(w)``, one list a layer, the head's last.
+    """The network's weights as Keras layers take them: ``layer.set_weights(w)``, one list a layer, the head's last.
 
     Keras has one bias a gate but for a GRU with reset after; the sum of ours is what it gets.
     """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -12,8 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arrays import Floats, describe, require_finite, to_count, to_floats, to_indices, to_lengths, to_numpy
+from ._arrays import Floats, require_finite, to_count, to_floats
 from ._layout import Layout, State, StateShape
+from ._reading import Reader
+from .optim import Adam, Optimizer
 from .reports import CheckReport
 from .results import Gradients, Tape
 
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from .history import History
 
 N = TypeVar("N", bound="Network")
-Counts = tuple[int, int, list[int]]  # sequences, steps, lengths
 
 
 def as_bptt(value: _core.Bptt | str) -> _core.Bptt:
@@ -61,13 +63,15 @@ class Network:
 
     def _adopt(self, core: Any, batch_first: bool = True) -> None:
         self._core = core
-        self.batch_first = bool(batch_first)
         self._config: dict[str, Any] = json.loads(core.config())
         self._dtype = np.dtype(np.float32 if isinstance(core, _core.Network32) else np.float64)
         self._parameters = MappingProxyType(self._named(core.flat()))
-        hidden = tuple(self._config["hidden"])
-        directions = 2 if self._config["bidirectional"] else 1
-        self._state_shape = StateShape(hidden, directions, self._config["cell"] == "lstm")
+        c = self._config
+        states = StateShape(tuple(c["hidden"]), 2 if c["bidirectional"] else 1, c["cell"] == "lstm")
+        outputs = c["outputs"] or states.hidden[-1] * states.directions
+        self._reader = Reader(
+            self._dtype, bool(batch_first), c["inputs"], bool(c["tokens"]), outputs, c["at"] == "every", states
+        )
 
     def _named(self, flat: Floats) -> dict[str, Floats]:
         return {
@@ -95,7 +99,7 @@ class Network:
         return self._changed(self._dtype, outputs=to_count(output_size, "output_size"), activation=activation, at=at)
 
     def astype(self: N, dtype: DTypeLike) -> N:
-        """A copy in float32 or float64."""
+        """A copy whose `dtype` is float32 or float64."""
         return self._changed(dtype)
 
     def copy(self: N) -> N:
@@ -123,26 +127,39 @@ class Network:
         return self._dtype
 
     @property
+    def batch_first(self) -> bool:
+        """Whether arrays are [B, T, ...], else [T, B, ...]. It may be set."""
+        return self._reader.batch_first
+
+    @batch_first.setter
+    def batch_first(self, value: bool) -> None:
+        self._reader = replace(self._reader, batch_first=bool(value))
+
+    @property
     def input_size(self) -> int:
-        return int(self._config["inputs"])
+        """Features of x; for a network that reads tokens the number of symbols."""
+        return self._reader.inputs
 
     @property
     def hidden_size(self) -> int | list[int]:
+        """Units of a layer; a list where the layers differ."""
         hidden = self._config["hidden"]
-        return int(hidden[0]) if self._state_shape.uniform else list(hidden)
+        return int(hidden[0]) if self._reader.states.uniform else list(hidden)
 
     @property
     def num_layers(self) -> int:
+        """Layers, of one or two directions each."""
         return len(self._config["hidden"])
 
     @property
     def bidirectional(self) -> bool:
+        """Whether every layer also reads the sequence from its end."""
         return bool(self._config["bidirectional"])
 
     @property
     def output_size(self) -> int:
         """Width of y: the head's, or the last layer's states of all directions."""
-        return int(self._config["outputs"]) or self._config["hidden"][-1] * self._state_shape.directions
+        return self._reader.outputs
 
     @property
     def at(self) -> str:
@@ -156,6 +173,7 @@ class Network:
 
     @property
     def num_parameters(self) -> int:
+        """Entries of all parameters together."""
         return int(self._core.flat().size)
 
     def __repr__(self) -> str:
@@ -203,8 +221,9 @@ class Network:
         [layers · directions, B, hidden]; zero by default. `lengths`, one a sequence in any order: steps past a
         sequence's own end are not read and their outputs are 0.
         """
-        reading, layout, _ = self._read(x, state, lengths)
-        return self._results(self._core.forward(reading, False, False), layout)
+        reading, layout, _ = self._reader.read(x, state, lengths)
+        tape = self._tape(self._core.forward(reading, False, False), layout)
+        return tape.outputs, tape.final_state
 
     def forward(
         self,
@@ -217,9 +236,14 @@ class Network:
     ) -> Tape:
         """Like a call, but keeps what `backward` needs and what one may want to look at.
 
-        `training` turns dropout on, with masks drawn from `seed`.
+        Args:
+            x, state, lengths: as in a call, ``net(x, state, lengths)``.
+            training: turns dropout on, with masks drawn from `seed`.
+
+        Returns:
+            The tape: outputs, states and pre-activations of every layer and step.
         """
-        reading, layout, _ = self._read(x, state, lengths, seed if training else None)
+        reading, layout, _ = self._reader.read(x, state, lengths, seed if training else None)
         return self._tape(self._core.forward(reading, True, True), layout)
 
     def backward(
@@ -233,8 +257,15 @@ class Network:
     ) -> Gradients:
         """The gradients of ⟨dy, outputs⟩ + ⟨dstate, final state⟩ by all parameters, x and the start state.
 
-        `dy` has the outputs' shape. `dz`, the gradient by the head's pre-activations, may be given beside or instead
-        of it. The network's parameters must be those of the forward.
+        Args:
+            tape: of this network's `forward`, with the parameters as they were then.
+            dy: the gradient by the outputs, in their shape.
+            dstate: the one by the final state, in its form.
+            dz: the one by the head's pre-activations, beside or instead of dy.
+            bptt: how far errors go back through time.
+
+        Raises:
+            ValueError: a shape does not fit, or a number is not finite; the message says which.
         """
         layout = tape._layout
         outputs = tape.outputs
@@ -252,7 +283,7 @@ class Network:
         batch = 1 if not layout.batched else outputs.shape[1 if layout.swap and self.at == "every" else 0]
         dh, dc = (None, None)
         if dstate is not None:
-            dh, dc = self._state_shape.enter(dstate, "dstate", batch, layout, self._dtype)
+            dh, dc = self._reader.states.enter(dstate, "dstate", batch, layout, self._dtype)
         dense = not self._config["tokens"]
         flat, dx, h, c = self._core.backward(
             tape._core, cotangent(dy, "dy"), cotangent(dz, "dz"), dh, dc, as_bptt(bptt), dense
@@ -261,7 +292,7 @@ class Network:
             self._named(flat),
             flat,
             layout.leave(dx) if dense else None,
-            self._state_shape.leave(h, c, layout),
+            self._reader.states.leave(h, c, layout),
         )
 
     def loss(
@@ -274,10 +305,14 @@ class Network:
         lengths: Iterable[int] | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> float:
-        """The loss of the outputs at valid steps, without dropout."""
+        """The loss of the outputs at valid steps, without dropout.
+
+        Arguments as in `loss_and_gradients`: x, target, loss, state, lengths, sample_weight.
+        """
         criterion = as_loss(loss)
-        reading, layout, counts = self._read(x, state, lengths)
-        return float(self._core.loss(reading, criterion, self._goal(target, sample_weight, criterion, layout, counts)))
+        reading, layout, counts = self._reader.read(x, state, lengths)
+        goal = self._reader.goal(target, sample_weight, criterion, layout, counts)
+        return float(self._core.loss(reading, criterion, goal))
 
     def loss_and_gradients(
         self,
@@ -294,15 +329,24 @@ class Network:
     ) -> tuple[float, Gradients]:
         """The loss and its gradients by all parameters.
 
-        `target` has the outputs' shape (for one output its axis may be left out); for softmax_cross_entropy it may be
-        integer classes without the last axis. `sample_weight` weighs sequences and steps, [B, T] ([B] at "last").
-        `bptt`: how far errors go back through time.
+        Args:
+            x, state, lengths: as in a call, ``net(x, state, lengths)``.
+            target: in the outputs' shape, [B, T, output_size] ([B, output_size] at "last"; for one output the last
+                axis may be left out); for softmax_cross_entropy also integer classes, [B, T].
+            loss: "squared_error", "absolute_error", "huber", "softmax_cross_entropy", "binary_cross_entropy", each the
+                mean over valid steps and outputs; or `rg.Loss`, which says more.
+            bptt: how far errors go back: `rg.full()`, `rg.chunk(steps)`, `rg.window(reach)`, or "window:20".
+            sample_weight: of sequences and steps, [B, T] ([B] at "last").
+            training: turns dropout on, with masks drawn from `seed`.
+
+        Raises:
+            ValueError: a shape does not fit (it is said which and what is wanted), or a number is not finite (its
+                index is named). TypeError: not numbers.
         """
         criterion = as_loss(loss)
-        reading, layout, counts = self._read(x, state, lengths, seed if training else None)
-        value, flat = self._core.loss_and_gradients(
-            reading, criterion, self._goal(target, sample_weight, criterion, layout, counts), as_bptt(bptt)
-        )
+        reading, layout, counts = self._reader.read(x, state, lengths, seed if training else None)
+        goal = self._reader.goal(target, sample_weight, criterion, layout, counts)
+        value, flat = self._core.loss_and_gradients(reading, criterion, goal, as_bptt(bptt))
         return value, Gradients(self._named(flat), flat)
 
     def fit(
@@ -310,22 +354,43 @@ class Network:
         x: ArrayLike,
         y: ArrayLike,
         lengths: Iterable[int] | None = None,
-        **options: Any,
+        *,
+        loss: _core.Loss | str = "squared_error",
+        optimizer: Optimizer | str = Adam(1e-3),  # noqa: B008 - frozen
+        epochs: int = 50,
+        batch_size: int = 32,
+        bptt: _core.Bptt | str = "full",
+        clip_grad_norm: float = 0.0,
+        clip_grad_value: float = 0.0,
+        valid: float | Sequence[Any] | None = None,
+        patience: int = 0,
+        schedule: str = "constant",
+        warmup: int = 0,
+        sample_weight: ArrayLike | None = None,
+        shuffle: bool = True,
+        update_each_chunk: bool = True,
+        restore_best: bool = True,
+        out: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        callbacks: Sequence[Callable[[dict[str, Any]], object]] = (),
+        verbose: bool | None = None,
+        seed: int = 1,
     ) -> History:
         """Trains this network on sequences x [N, T, input_size] and targets y, in place.
 
         Args:
-            x, y, lengths: as in `loss_and_gradients`. One long series is x [T, input_size], with a chunk or window.
-            loss: a name or `rg.Loss`; "squared_error".
+            x, y, lengths: as x, target and lengths of `loss_and_gradients`. One long series is x [T, input_size], with
+                a chunk or window.
+            loss: a name or `rg.Loss`.
             optimizer: `rg.Adam(1e-3)`, or another.
-            epochs: 50. batch_size: sequences a step, 32. shuffle: a new order every epoch.
+            epochs: rounds through the data. batch_size: sequences a step. shuffle: a new order every epoch.
             bptt: `rg.full()`, `rg.chunk(steps)`, `rg.window(reach)`. With chunks there is one update a chunk, or one a
                 batch with update_each_chunk=False.
             clip_grad_norm, clip_grad_value: limits of the gradient; 0 for none.
             valid: what is kept back: a fraction of the sequences (of one long series, its end), or (x, y) or
                 (x, y, lengths).
             patience: epochs without a better loss before it ends; 0 for never.
-            restore_best: with `valid`, the parameters of the best epoch are kept at the end. True.
+            restore_best: with `valid`, the parameters of the best epoch are kept at the end.
             schedule: "constant" or "cosine"; warmup: updates at the start in which the rate rises.
             sample_weight: [N, T], or [N] for a head at the last step.
             out: a folder for the run: `best.safetensors`, `last.safetensors`, `metrics.jsonl`, `report.html`. With
@@ -334,14 +399,31 @@ class Network:
             verbose: True for a table of epochs on stderr, False for nothing; by default on a terminal and in notebooks.
             seed: of the order, the split and dropout.
 
+        Returns:
+            The history: losses by epoch, how it ended, and a plot.
+
+        Raises:
+            ValueError, TypeError: as in `loss_and_gradients`, before anything is trained.
+            FileError: `out` cannot be written, or what is to be resumed is damaged.
+
         Ctrl-C ends the training after the batch; what was learned stays, and the history says "interrupted".
         """
         from .training import fit
 
-        return fit(self, x, y, lengths, **options)
+        return fit(
+            self, x, y, lengths, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size, bptt=bptt,
+            clip_grad_norm=clip_grad_norm, clip_grad_value=clip_grad_value, valid=valid, patience=patience,
+            schedule=schedule, warmup=warmup, sample_weight=sample_weight, shuffle=shuffle,
+            update_each_chunk=update_each_chunk, restore_best=restore_best, out=out, resume=resume,
+            callbacks=callbacks, verbose=verbose, seed=seed,
+        )  # fmt: skip
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes one `.safetensors` file, which `rg.load`, the command line and C++ read."""
+        """Writes one `.safetensors` file to `path`, which `rg.load`, the command line and C++ read.
+
+        Raises:
+            FileError: the file cannot be written; an older one stays as it is.
+        """
         from .files import save
 
         save(self, path)
@@ -358,123 +440,18 @@ class Network:
         sample_weight: ArrayLike | None = None,
     ) -> CheckReport:
         """Proves this network's own gradients right on this batch: by parameters, x and start state, for any
-        truncation, against complex steps of the forward in float64."""
+        truncation, against complex steps of the forward in float64.
+
+        Arguments as in `loss_and_gradients`: x, target, loss, bptt, state, lengths, sample_weight.
+        """
         criterion = as_loss(loss)
         double = self.astype(np.float64)
-        reading, layout, counts = double._read(x, state, lengths)
-        goal = double._goal(target, sample_weight, criterion, layout, counts)
+        reading, layout, counts = double._reader.read(x, state, lengths)
+        goal = double._reader.goal(target, sample_weight, criterion, layout, counts)
         return CheckReport.of(_core.check_network(self._core, reading, criterion, goal, as_bptt(bptt)))
 
-    # --- between the caller's arrays and the library's -----------------------------------------------------
-
-    def _results(self, core_tape: Any, layout: Layout) -> tuple[Floats, State]:
-        tape = self._tape(core_tape, layout)
-        return tape.outputs, tape.final_state
-
     def _tape(self, core_tape: Any, layout: Layout) -> Tape:
-        return Tape(core_tape, layout, self._state_shape, self.at == "every")
-
-    def _read(
-        self, x: ArrayLike, state: State, lengths: Iterable[int] | None, dropout_seed: int | None = None
-    ) -> tuple[Any, Layout, Counts]:
-        """The library's reading of x, its layout, and (batch, steps, lengths)."""
-        array, layout, counts = self._values(x, lengths)
-        h, c = (None, None)
-        if state is not None:
-            h, c = self._state_shape.enter(state, "state", counts[0], layout, self._dtype)
-            for part in [*h, *(c or [])]:
-                require_finite(part, "state")
-        return self._reading(array, counts[2], h, c, dropout_seed), layout, counts
-
-    def _reading(
-        self, array: Any, lengths: Sequence[int] = (), h: Any = None, c: Any = None, dropout_seed: int | None = None
-    ) -> Any:
-        kind = _core.Reading32 if self._dtype == np.float32 else _core.Reading64
-        dense, tokens = (None, array) if self._config["tokens"] else (array, None)
-        return kind(dense, tokens, list(lengths), h, c, dropout_seed)
-
-    def _values(self, x: ArrayLike, lengths: Iterable[int] | None) -> tuple[Any, Layout, Counts]:
-        """x batch first and batched, in the network's type, and known to fit."""
-        tokens = bool(self._config["tokens"])
-        values = to_indices(x, "x") if tokens else to_floats(x, "x", self._dtype)
-        rank = 1 if tokens else 2
-        layout = Layout(values.ndim == rank + 1, self.batch_first)
-        axes = layout.axes([] if tokens else ["I"])
-        first = "batch first" if self.batch_first else "time first"
-        if values.ndim not in (rank, rank + 1):
-            wanted = Layout(True, self.batch_first).axes([] if tokens else ["I"])
-            raise ValueError(f"x is {values.shape}; it must be ({', '.join(wanted)}), {first}, or without B")
-        if not tokens and values.shape[-1] != self.input_size:
-            raise ValueError(
-                f"x has {values.shape[-1]} features, the model wants {self.input_size}. "
-                f"x: {describe(values, axes)}, {first}"
-            )
-        if values.size == 0:
-            raise ValueError(f"x is empty: {describe(values, axes)}")
-        array = layout.enter(values)
-        batch, steps = array.shape[:2]
-        counts = to_lengths(lengths, batch, steps)
-        if not tokens:
-            words = {"B": "batch", "T": "time", "I": "feature"}
-            self._require_finite(array, "x", [words[a] for a in axes], counts, layout)
-        return array, layout, (batch, steps, counts)
-
-    def _require_finite(
-        self, array: Floats, name: str, words: Sequence[str], counts: list[int], layout: Layout
-    ) -> None:
-        if layout.batched:
-            require_finite(array, name, words, counts, layout.swap)
-        else:
-            require_finite(array[0, : counts[0] if counts else None], name, words)
-
-    def _goal(
-        self,
-        target: ArrayLike,
-        sample_weight: ArrayLike | None,
-        loss: _core.Loss,
-        layout: Layout,
-        counts: Counts,
-        past: int = 0,
-    ) -> Any:
-        """Values or classes, and weights, in the library's layout. `past`: steps before them that weigh nothing."""
-        batch, steps, lengths = counts
-        every = self.at == "every"
-        head = ((steps, batch) if layout.swap else (batch, steps)) if every else (batch,)
-        lead = head if layout.batched else head[1:]
-        axes = layout.axes(["O"], every)
-        words = [{"B": "batch", "T": "time", "O": "output"}[a] for a in axes]
-        if not every:
-            past, lengths = 0, []
-
-        def enter(array: Any) -> Any:
-            array = layout.enter(array, every)
-            if not past:
-                return array
-            return np.concatenate([np.zeros((batch, past, *array.shape[2:]), array.dtype), array], axis=1)
-
-        weights = None
-        if sample_weight is not None or past:
-            given = np.ones(lead) if sample_weight is None else sample_weight
-            weights = to_floats(given, "sample_weight", self._dtype)
-            if weights.shape != lead:
-                raise ValueError(f"sample_weight is {weights.shape}; it must be {describe(np.empty(lead), axes[:-1])}")
-            self._require_finite(layout.enter(weights, every), "sample_weight", words[:-1], lengths, layout)
-            weights = enter(weights)
-
-        goal = _core.Goal32 if self._dtype == np.float32 else _core.Goal64
-        array = to_numpy(target, "target")
-        if loss.name == "softmax_cross_entropy" and array.dtype.kind in "iu" and array.shape == lead:
-            return goal(None, enter(to_indices(array, "target")), weights)
-        width = self.output_size
-        if array.shape == lead and width == 1:
-            array = array[..., None]
-        if array.shape != (*lead, width):
-            raise ValueError(
-                f"target is {describe(array, axes)}; the outputs are {describe(np.empty((*lead, width)), axes)}"
-            )
-        values = to_floats(array, "target", self._dtype)
-        self._require_finite(layout.enter(values, every), "target", words, lengths, layout)
-        return goal(enter(values), None, weights)
+        return Tape(core_tape, layout, self._reader.states, self._reader.every)
 
 
 def _core_class(dtype: DTypeLike) -> Any:

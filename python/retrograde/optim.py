@@ -17,7 +17,14 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """θ −= lr m, with m the gradient or its running sum (momentum); `nesterov` looks ahead."""
+    """θ −= lr m, with m the gradient g or its running sum.
+
+    Args:
+        lr: the rate.
+        momentum, dampening: m ← momentum m + (1 − dampening) g.
+        nesterov: θ −= lr (g + momentum m).
+        weight_decay: g += weight_decay θ.
+    """
 
     lr: float = 1e-2
     momentum: float = 0.0
@@ -31,7 +38,15 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """θ −= lr g / (√v + eps), with v a running mean of g²; `centered` subtracts the mean of g."""
+    """θ −= lr g / (√v + eps), with v a running mean of g² (Tieleman & Hinton 2012).
+
+    Args:
+        lr: the rate.
+        alpha, eps: v ← alpha v + (1 − alpha) g²; eps keeps the quotient finite.
+        weight_decay: g += weight_decay θ.
+        momentum: of the quotients.
+        centered: the square of g's running mean is taken off v.
+    """
 
     lr: float = 1e-2
     alpha: float = 0.99
@@ -46,7 +61,14 @@ class RMSprop(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Kingma & Ba 2015."""
+    """θ −= lr m̂ / (√v̂ + eps), with m̂ and v̂ the unbiased running means of g and g² (Kingma & Ba 2015).
+
+    Args:
+        lr: the rate.
+        betas: of the two means.
+        eps: keeps the quotient finite.
+        weight_decay: g += weight_decay θ.
+    """
 
     lr: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
@@ -59,7 +81,12 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+
+    Args:
+        lr, betas, eps: as in `Adam`.
+        weight_decay: θ ← (1 − lr weight_decay) θ before Adam's step.
+    """
 
     lr: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)

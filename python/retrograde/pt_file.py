@@ -41,7 +41,7 @@ class _Storage:
 
 
 def read_pt(path: str | os.PathLike[str]) -> Any:
-    """What `torch.save` wrote: usually a dict of arrays by name (`state_dict`), possibly inside another dict.
+    """What `torch.save` wrote to `path`: usually a dict of arrays by name (`state_dict`), possibly inside another dict.
 
     Raises:
         FileError: the file is missing, truncated, of the format before torch 1.6, or holds anything but tensors,

@@ -66,6 +66,7 @@ class Report:
 
     @property
     def agrees(self) -> bool:
+        """Whether the verdict is "agrees"."""
         return self.verdict == "agrees"
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,19 +105,26 @@ class Report:
 
 @dataclass(frozen=True, repr=False)
 class CheckReport(Report):
-    """The judge's verdict on a claimed gradient."""
+    """The judge's verdict on a claimed gradient.
 
-    line: str = ""  # one sentence to quote
+    ``verdict``: "agrees", "differs" or "cannot tell"; ``blocks``, one for each parameter, the worst first; ``line``,
+    one sentence to quote; ``power``, what this mode could have missed; ``notes``; ``oracle``, what it was compared
+    with; ``mode``; ``checked`` entries or directions; ``evaluations`` of the loss; ``seconds``; ``text``, as printed.
+    ``findings`` is empty: the judge does not say why (`rg.doctor` does).
+    """
+
+    line: str = ""
     oracle: str = ""
     mode: str = ""
-    checked: int = 0  # entries or directions
-    evaluations: int = 0  # of the loss
+    checked: int = 0
+    evaluations: int = 0
 
     def _headline(self) -> Sequence[str]:
         return (self.line,)
 
     @classmethod
     def of(cls, result: _core.CheckResult) -> CheckReport:
+        """From the library's own."""
         blocks = []
         for b in result.blocks:
             scale = b.scale if b.scale > 0 else 1.0
@@ -131,9 +139,15 @@ class CheckReport(Report):
 
 @dataclass(frozen=True, repr=False)
 class Diagnosis(Report):
-    """What the doctor found."""
+    """What the doctor found.
 
-    network: str = ""  # the network that it recognised
+    ``verdict``: "agrees", "differs" or "cannot tell"; ``blocks``, one for each parameter; ``findings``, the mistakes
+    with ``where`` they are and their ``proof``; ``ruled_out``, what it is not; ``network``, which it recognised,
+    ``found_by`` what, and its ``sizes``; ``power``, what this point could not have shown; ``notes``; ``seconds``;
+    ``text``, as printed.
+    """
+
+    network: str = ""
     found_by: str = ""
     sizes: str = ""
     where: str = ""

@@ -64,19 +64,20 @@ class Tape:
         return self._states.leave(h, c, self._layout)
 
     def states(self, layer: int = 0, *, reverse: bool = False) -> Floats:
-        """h of one layer with the start state first: T + 1 along time.
+        """h of one layer with the start state first: [B, T + 1, hidden].
 
-        In the reverse direction entry t + 1 is the state made at step t, and entry 0 the start state.
+        In the `reverse` direction entry t + 1 is the state made at step t, and entry 0 the start state.
         """
         return self._layout.leave(self._core.states(layer, reverse, 0))
 
     def cell_states(self, layer: int = 0, *, reverse: bool = False) -> Floats:
-        """c of an LSTM's layer, like `states`."""
+        """c of an LSTM's layer, like `states`, also in the `reverse` direction."""
         return self._layout.leave(self._core.states(layer, reverse, 1))
 
     def preactivations(self, layer: int = 0, *, reverse: bool = False) -> Floats:
-        """[..., gates · hidden] in the gates' order (LSTM i, f, g, o; GRU r, z, n).
+        """Of one layer and direction (`reverse`), [B, T, gates · hidden].
 
+        The gates' order is i, f, g, o for an LSTM; r, z, n for a GRU.
         A GRU with reset after the product keeps the candidate's two products apart: W x + b in its place, and
         U h + b as a fourth block.
         """

@@ -154,7 +154,7 @@ class RNNRegressor(RegressorMixin, _RNN):  # type: ignore[misc]
         return self
 
     def predict(self, X: Any) -> Any:
-        """[N] or [N, outputs], or [N, T, outputs], as y was."""
+        """What is expected for the sequences X: [N] or [N, outputs], or [N, T, outputs], as y was."""
         y = self._outputs(X).astype(np.float64)
         return y[:, 0] if self._flat else y
 
@@ -192,10 +192,10 @@ class RNNClassifier(ClassifierMixin, _RNN):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: Any) -> Any:
-        """[N, classes], or [N, T, classes]."""
+        """The labels' probabilities for the sequences X: [N, classes], or [N, T, classes]."""
         return self._outputs(X)
 
     def predict(self, X: Any) -> Any:
-        """Labels, [N] or [N, T]."""
+        """The likeliest labels of the sequences X, [N] or [N, T]."""
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(-1)]

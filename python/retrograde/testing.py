@@ -20,8 +20,8 @@ def assert_gradient(
 ) -> CheckReport:
     """Fails unless the judge agrees with the gradient ("cannot tell" fails, too).
 
-    Arguments as in `retrograde.check`, whose report is returned. With `diagnose` a gradient that differs is shown to
-    the doctor, and the message holds both reports.
+    loss, gradient, params, batch and further options as in `retrograde.check`, whose report is returned. With
+    `diagnose` a gradient that differs is shown to the doctor, and the message holds both reports.
     """
     __tracebackhide__ = True
     report = check(loss, gradient, params, batch, **options)

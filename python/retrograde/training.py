@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from . import _core
 from ._arrays import to_count
 from ._layout import State
+from .files import of_arrays
 from .history import Epoch, History, Table, in_notebook
 from .network import Network, as_bptt, as_loss
 from .optim import Adam, Optimizer, as_method
@@ -27,33 +28,33 @@ def fit(
     network: Network,
     x: ArrayLike,
     y: ArrayLike,
-    lengths: Iterable[int] | None = None,
+    lengths: Iterable[int] | None,
     *,
-    loss: _core.Loss | str = "squared_error",
-    optimizer: Optimizer | str = Adam(1e-3),  # noqa: B008 - frozen
-    epochs: int = 50,
-    batch_size: int = 32,
-    bptt: _core.Bptt | str = "full",
-    clip_grad_norm: float = 0.0,
-    clip_grad_value: float = 0.0,
-    valid: float | Sequence[Any] | None = None,
-    patience: int = 0,
-    schedule: str = "constant",
-    warmup: int = 0,
-    sample_weight: ArrayLike | None = None,
-    shuffle: bool = True,
-    update_each_chunk: bool = True,
-    restore_best: bool = True,
-    out: str | os.PathLike[str] | None = None,
-    resume: bool = False,
-    callbacks: Sequence[Callback] = (),
-    verbose: bool | None = None,
-    seed: int = 1,
+    loss: _core.Loss | str,
+    optimizer: Optimizer | str,
+    epochs: int,
+    batch_size: int,
+    bptt: _core.Bptt | str,
+    clip_grad_norm: float,
+    clip_grad_value: float,
+    valid: float | Sequence[Any] | None,
+    patience: int,
+    schedule: str,
+    warmup: int,
+    sample_weight: ArrayLike | None,
+    shuffle: bool,
+    update_each_chunk: bool,
+    restore_best: bool,
+    out: str | os.PathLike[str] | None,
+    resume: bool,
+    callbacks: Sequence[Callback],
+    verbose: bool | None,
+    seed: int,
 ) -> History:
-    """Trains the network in place; see `Network.fit`."""
+    """`Network.fit`, which has the defaults and the words."""
     criterion = as_loss(loss)
-    reading, layout, counts = network._read(x, None, lengths)
-    goal = network._goal(y, sample_weight, criterion, layout, counts)
+    reading, layout, counts = network._reader.read(x, None, lengths)
+    goal = network._reader.goal(y, sample_weight, criterion, layout, counts)
     kept, fraction = _validation(network, valid, criterion)
     has_valid = kept is not None or fraction > 0
     if resume and out is None:
@@ -62,6 +63,7 @@ def fit(
         "loss": criterion.name, "optimizer": str(optimizer), "epochs": epochs, "batch_size": batch_size,
         "bptt": str(as_bptt(bptt)), "clip_grad_norm": clip_grad_norm, "clip_grad_value": clip_grad_value,
         "patience": patience, "schedule": schedule, "warmup": warmup, "seed": seed, "network": network.config,
+        "preprocess": of_arrays(network) | {"loss": criterion.name},
     }  # fmt: skip
     request = _core.FitRequest(
         as_method(optimizer), criterion, as_bptt(bptt), update_each_chunk, clip_grad_norm, clip_grad_value, seed,
@@ -111,20 +113,25 @@ def _validation(network: Network, valid: Any, loss: _core.Loss) -> tuple[Any, fl
         return None, float(valid)
     if len(valid) not in (2, 3):
         raise ValueError(f"valid has {len(valid)} parts; give (x, y), (x, y, lengths) or a fraction")
-    reading, layout, counts = network._read(valid[0], None, valid[2] if len(valid) == 3 else None)
-    return (reading, network._goal(valid[1], None, loss, layout, counts)), 0.0
+    reading, layout, counts = network._reader.read(valid[0], None, valid[2] if len(valid) == 3 else None)
+    return (reading, network._reader.goal(valid[1], None, loss, layout, counts)), 0.0
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one `Trainer.step` did."""
+    """What one `Trainer.step` did.
 
-    loss: float  # before the update
-    gradient_norm: float  # before clipping
+    ``loss``, of the batch before the update; ``gradient_norm``, before clipping; ``updates`` that were made, and how
+    many of them were ``clipped``; ``steps``, the valid time steps; ``failure``, where a number stopped being finite
+    (the parameters are then as before), else None.
+    """
+
+    loss: float
+    gradient_norm: float
     updates: int
-    clipped: int  # of the updates
-    steps: int  # valid time steps
-    failure: str | None  # where a number stopped being finite; the parameters are then as before
+    clipped: int
+    steps: int
+    failure: str | None
 
 
 class Trainer:
@@ -137,6 +144,11 @@ class Trainer:
     With ``bptt=full()`` every step's sequences begin anew. With ``chunk`` and ``window`` a step goes on where the one
     before ended, as a stream without end: a chunk's gradient stops at the cut, a window's goes `reach` steps back from
     every output, whichever call brought them. `reset` begins anew.
+
+    Args:
+        network: is trained in place.
+        optimizer, loss, bptt, clip_grad_norm, clip_grad_value, update_each_chunk: as in `Network.fit`.
+        seed: of the dropout masks.
     """
 
     def __init__(
@@ -185,12 +197,14 @@ class Trainer:
     ) -> Step:
         """Forward, loss, backward, clipping, update.
 
-        x is [B, T, I], or [T, I] for one sequence; y as in `Network.loss_and_gradients`.
+        x is [B, T, I], or [T, I] for one sequence; y, lengths and sample_weight as target, lengths and sample_weight
+        of `Network.loss_and_gradients`. The sequences of a stream go on where they ended, so a stream of windows takes
+        no lengths.
         """
         if self._reach:
             return self._window_step(x, y, lengths, sample_weight)
-        reading, layout, counts = self.network._read(x, None, lengths)
-        goal = self.network._goal(y, sample_weight, self._loss, layout, counts)
+        reading, layout, counts = self.network._reader.read(x, None, lengths)
+        goal = self.network._reader.goal(y, sample_weight, self._loss, layout, counts)
         result = self._core.step(reading, goal, self._begins or not self._streams)
         self._begins = False
         return Step(**result)
@@ -202,15 +216,17 @@ class Trainer:
         if lengths is not None:
             raise ValueError("a stream of windows has no lengths: every step of x goes on with its stream")
         net = self.network
-        values, layout, (batch, steps, _) = net._values(x, None)
-        past = 0 if self._past is None else self._past.shape[1]
-        if past and len(self._past) != batch:
-            raise ValueError(f"x holds {batch} sequences; the stream has {len(self._past)}. Call reset() to begin anew")
-        joined = values if self._past is None else np.concatenate([self._past, values], axis=1)
-        goal = net._goal(y, sample_weight, self._loss, layout, (batch, steps, []), past)
+        values, layout, (batch, steps, _) = net._reader.values(x, None)
+        past, joined = 0, values
+        if self._past is not None:
+            streams, past = self._past.shape[:2]
+            if streams != batch:
+                raise ValueError(f"x holds {batch} sequences; the stream has {streams}. Call reset() to begin anew")
+            joined = np.concatenate([self._past, values], axis=1)
+        goal = net._reader.goal(y, sample_weight, self._loss, layout, (batch, steps, []), past)
         if self._before is not None:
             self._core.carry(*self._before)
-        result = self._core.step(net._reading(joined), goal, self._before is None)
+        result = self._core.step(net._reader.reading(joined), goal, self._before is None)
         first = max(0, past + steps - self._reach)
         if first > 0 or self._before is not None:
             self._before = self._states_at(first)
@@ -225,4 +241,4 @@ class Trainer:
         def at(which: int) -> list[Any]:
             return [np.ascontiguousarray(tape.states(k, False, which)[:, step]) for k in layers]
 
-        return at(0), at(1) if self.network._state_shape.pair else []
+        return at(0), at(1) if self.network._reader.states.pair else []

@@ -36,7 +36,10 @@ class BiasAt:
 
 @dataclass(frozen=True, repr=False)
 class BiasReport:
-    """What each truncation costs; `print` it. Whether truncated gradients are right is `Network.check`'s business."""
+    """What each truncation costs: one entry of ``at`` for each, and the table as ``text``; `print` it.
+
+    Whether truncated gradients are right is `Network.check`'s business.
+    """
 
     at: list[BiasAt]
     text: str
@@ -94,13 +97,14 @@ def truncation_bias(
     """Compares truncated gradients with the full one: how much is lost at which reach, for each parameter.
 
     Args:
+        network, x, target, loss, state, lengths, sample_weight: as in `Network.loss_and_gradients`.
         reaches: windows to measure; by default 0, 1, 2, 3, 5, 8, ... up to the whole sequence.
         chunks: chunk lengths to measure, too.
     """
     criterion = as_loss(loss)
     double: Any = network.astype(np.float64)
-    reading, layout, counts = double._read(x, state, lengths)
-    goal = double._goal(target, sample_weight, criterion, layout, counts)
+    reading, layout, counts = double._reader.read(x, state, lengths)
+    goal = double._reader.goal(target, sample_weight, criterion, layout, counts)
     asked = [_core.window(r) for r in reaches] + [_core.chunk(n) for n in chunks]
     report, text = _core.truncation_bias(network._core, reading, criterion, goal, asked)
     return BiasReport._of(report, text)
