@@ -6,7 +6,7 @@
 # make test-long   the random searches in full          make test-clang  builds and tests with Clang 14
 # make sanitize    the C++ tests under ASan and UBSan    make bench       this machine, the library and its peers on it
 # make docs        the site, in build/site               make wheels      of the Python package, in build/wheels
-# make lint        clang-tidy, ruff, mypy, pyright          make format      lays out all sources
+# make lint        clang-tidy, ruff, mypy, pyright       make format      lays out all sources
 # make install     to PREFIX (/usr/local)                make clean       removes build/
 
 SHELL := /bin/bash

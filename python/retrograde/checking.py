@@ -216,7 +216,9 @@ class Doctor:
             rest.append(("outputs", to_numpy(outputs, "outputs")))
         for name, array in numbers.items():
             rest.append((name, array))
-        roles |= {f"numeric_{name}": f"numeric gradient of {name}" for name in problem.arrays if f"numeric_{name}" in numbers}
+        roles |= {
+            f"numeric_{name}": f"numeric gradient of {name}" for name in problem.arrays if f"numeric_{name}" in numbers
+        }
         named, general = _sorted_hints(hints or {}, {n: n for n in problem.arrays} | renamed | {"outputs": "outputs"})
 
         def arrays(claims: Arrays) -> list[tuple[str, NDArray[np.float64], str]]:

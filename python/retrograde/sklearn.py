@@ -3,6 +3,8 @@
 X is [N, T, features], a list of N arrays [T_i, features] of unequal length, or 2-D, where every row is a series of one
 feature. y has one target a sequence ([N] or [N, outputs]) or one a step ([N, T, outputs]; labels [N, T]).
 """
+# scikit-learn has no types, and what pyright guesses from its defaults is too narrow.
+# pyright: reportArgumentType=false, reportCallIssue=false
 
 from __future__ import annotations
 
