@@ -12,7 +12,7 @@ PEERS = {
     "keras": "keras>=3",
     "sklearn": "scikit-learn",
     "jax": "jax",
-    "playwright": "playwright (with Debian's chromium), which opens the site,",
+    "playwright": "playwright (with Debian's chromium)",
 }
 
 
@@ -25,4 +25,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name, package in PEERS.items():
         if importlib.util.find_spec(name) is None:
             terminalreporter.section(f"NOT TESTED against {name}", red=True, bold=True)
-            terminalreporter.write_line(f"{package} is not installed: results were not compared with it.")
+            terminalreporter.write_line(f"{package} is not installed; what is tested against it was left out.")
