@@ -54,6 +54,7 @@ Plan plan_of(const TrainArguments& a) {
   if (plan.task.valid) plan.valid = reading_batches(plan.task, plan.task.valid);
   plan.trainer = {.loss = plan.loss,
                   .bptt = plan.bptt,
+                  .checkpoint = a.loop.checkpoint,
                   .clip_norm = a.loop.clip,
                   .clip_value = a.loop.clip_value,
                   .schedule = schedule_of(a.loop, plan.batches->count()),

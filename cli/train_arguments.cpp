@@ -72,6 +72,8 @@ void declare(CLI::App& app, LoopArguments& a) {
   app.add_option("--batch", a.batch, "sequences side by side; 0: chosen from the data")->group(group);
   app.add_option("--bptt", a.bptt, "full, chunk:STEPS or window:REACH; by default chosen by the task")
       ->group(group);
+  app.add_flag("--checkpoint", a.checkpoint, "long sequences in little memory: the tape is made twice")
+      ->group(group);
   app.add_option("--optimizer", a.optimizer, "adam, adamw, rmsprop or sgd")->group(group);
   app.add_option("--lr", a.rate, "learning rate; 0: the optimiser's usual")->group(group);
   app.add_option("--momentum", a.momentum, "of sgd and rmsprop")->group(group);

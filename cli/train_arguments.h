@@ -27,7 +27,7 @@ struct LoopArguments {
   std::size_t epochs = 50, batch = 0, patience = 0, warmup = 0;
   std::string bptt, optimizer = "adam", schedule = "cosine", loss, verify = "first", precision = "float";
   double rate = 0, momentum = 0, weight_decay = 0, clip = 1, clip_value = 0;
-  bool nesterov = false;
+  bool nesterov = false, checkpoint = false;
   std::uint64_t seed = 1;
 };
 

@@ -100,18 +100,20 @@ void bind_trainer(nb::module_& m, const char* trainer_name) {
       .def(
           "__init__",
           [](Trainer<T>* self, Network<T>& network, const Method& method, const Loss& loss, const Bptt& bptt,
-             bool update_each_chunk, double clip_norm, double clip_value, std::uint64_t seed) {
+             bool update_each_chunk, bool checkpoint, double clip_norm, double clip_value,
+             std::uint64_t seed) {
             new (self) Trainer<T>(network, method,
                                   {.loss = loss,
                                    .bptt = bptt,
                                    .update_each_chunk = update_each_chunk,
+                                   .checkpoint = checkpoint,
                                    .clip_norm = clip_norm,
                                    .clip_value = clip_value,
                                    .seed = seed});
           },
           nb::arg("network"), nb::arg("method"), nb::arg("loss"), nb::arg("bptt"),
-          nb::arg("update_each_chunk"), nb::arg("clip_norm"), nb::arg("clip_value"), nb::arg("seed"),
-          nb::keep_alive<1, 2>())
+          nb::arg("update_each_chunk"), nb::arg("checkpoint"), nb::arg("clip_norm"), nb::arg("clip_value"),
+          nb::arg("seed"), nb::keep_alive<1, 2>())
       .def(
           "step",
           [](Trainer<T>& trainer, const Reading<T>& reading, const Goal<T>& goal, bool begins) {
@@ -167,7 +169,7 @@ void bind_train(nb::module_& m) {
       .def(
           "__init__",
           [](FitRequest* self, const Method& method, const Loss& loss, const Bptt& bptt,
-             bool update_each_chunk, double clip_norm, double clip_value, std::uint64_t seed,
+             bool update_each_chunk, bool checkpoint, double clip_norm, double clip_value, std::uint64_t seed,
              std::size_t epochs, std::size_t patience, const std::string& schedule, std::uint64_t warmup,
              std::size_t batch_size, bool shuffle, bool restore_best, const std::string& out,
              const std::string& settings, bool resume) {
@@ -175,6 +177,7 @@ void bind_train(nb::module_& m) {
                                   .trainer = {.loss = loss,
                                               .bptt = bptt,
                                               .update_each_chunk = update_each_chunk,
+                                              .checkpoint = checkpoint,
                                               .clip_norm = clip_norm,
                                               .clip_value = clip_value,
                                               .seed = seed},
@@ -189,10 +192,10 @@ void bind_train(nb::module_& m) {
                                   .resume = resume};
           },
           nb::arg("method"), nb::arg("loss"), nb::arg("bptt"), nb::arg("update_each_chunk"),
-          nb::arg("clip_norm"), nb::arg("clip_value"), nb::arg("seed"), nb::arg("epochs"),
-          nb::arg("patience"), nb::arg("schedule"), nb::arg("warmup"), nb::arg("batch_size"),
-          nb::arg("shuffle"), nb::arg("restore_best"), nb::arg("out"), nb::arg("settings"),
-          nb::arg("resume"));
+          nb::arg("checkpoint"), nb::arg("clip_norm"), nb::arg("clip_value"), nb::arg("seed"),
+          nb::arg("epochs"), nb::arg("patience"), nb::arg("schedule"), nb::arg("warmup"),
+          nb::arg("batch_size"), nb::arg("shuffle"), nb::arg("restore_best"), nb::arg("out"),
+          nb::arg("settings"), nb::arg("resume"));
   bind_trainer<float>(m, "Trainer32");
   bind_trainer<double>(m, "Trainer64");
 }

@@ -369,6 +369,7 @@ class Network:
         sample_weight: ArrayLike | None = None,
         shuffle: bool = True,
         update_each_chunk: bool = True,
+        checkpoint: bool = False,
         restore_best: bool = True,
         out: str | os.PathLike[str] | None = None,
         resume: bool = False,
@@ -386,6 +387,7 @@ class Network:
             epochs: rounds through the data. batch_size: sequences a step. shuffle: a new order every epoch.
             bptt: `rg.full()`, `rg.chunk(steps)`, `rg.window(reach)`. With chunks there is one update a chunk, or one a
                 batch with update_each_chunk=False.
+            checkpoint: True trains long sequences in little memory: the tape is made twice, a stretch at a time.
             clip_grad_norm, clip_grad_value: limits of the gradient; 0 for none.
             valid: what is kept back: a fraction of the sequences (of one long series, its end), or (x, y) or
                 (x, y, lengths).
@@ -414,8 +416,8 @@ class Network:
             self, x, y, lengths, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size, bptt=bptt,
             clip_grad_norm=clip_grad_norm, clip_grad_value=clip_grad_value, valid=valid, patience=patience,
             schedule=schedule, warmup=warmup, sample_weight=sample_weight, shuffle=shuffle,
-            update_each_chunk=update_each_chunk, restore_best=restore_best, out=out, resume=resume,
-            callbacks=callbacks, verbose=verbose, seed=seed,
+            update_each_chunk=update_each_chunk, checkpoint=checkpoint, restore_best=restore_best, out=out,
+            resume=resume, callbacks=callbacks, verbose=verbose, seed=seed,
         )  # fmt: skip
 
     def save(self, path: str | os.PathLike[str]) -> None:

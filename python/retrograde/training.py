@@ -44,6 +44,7 @@ def fit(
     sample_weight: ArrayLike | None,
     shuffle: bool,
     update_each_chunk: bool,
+    checkpoint: bool,
     restore_best: bool,
     out: str | os.PathLike[str] | None,
     resume: bool,
@@ -66,7 +67,8 @@ def fit(
         "preprocess": of_arrays(network) | {"loss": criterion.name},
     }  # fmt: skip
     request = _core.FitRequest(
-        as_method(optimizer), criterion, as_bptt(bptt), update_each_chunk, clip_grad_norm, clip_grad_value, seed,
+        as_method(optimizer), criterion, as_bptt(bptt), update_each_chunk, checkpoint, clip_grad_norm,
+        clip_grad_value, seed,
         to_count(epochs, "epochs"), patience, schedule, warmup, to_count(batch_size, "batch_size"), shuffle,
         restore_best and has_valid, "" if out is None else os.fspath(out), json.dumps(settings), resume,
     )  # fmt: skip
@@ -161,6 +163,7 @@ class Trainer:
         clip_grad_norm: float = 0.0,
         clip_grad_value: float = 0.0,
         update_each_chunk: bool = True,
+        checkpoint: bool = False,
         seed: int = 1,
     ):
         self.network = network
@@ -168,8 +171,8 @@ class Trainer:
         self._bptt = as_bptt(bptt)
         kind = _core.Trainer32 if network.dtype == np.float32 else _core.Trainer64
         self._core = kind(
-            network._core, as_method(optimizer), self._loss, self._bptt, update_each_chunk, clip_grad_norm,
-            clip_grad_value, seed,
+            network._core, as_method(optimizer), self._loss, self._bptt, update_each_chunk, checkpoint,
+            clip_grad_norm, clip_grad_value, seed,
         )  # fmt: skip
         text, _, length = str(self._bptt).partition(":")
         self._streams = text != "full"

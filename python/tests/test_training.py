@@ -109,6 +109,16 @@ def test_divergence_is_a_result_that_says_where(rng):
     assert history.ending == "diverged" and "epoch" in history.failure
 
 
+def test_checkpoint_trains_to_the_same_bits(rng):
+    x, y = task(rng)
+    whole, parts = small(), small()
+    whole.fit(x, y, epochs=3)
+    parts.fit(x, y, epochs=3, checkpoint=True)
+    np.testing.assert_array_equal(whole._core.flat(), parts._core.flat())
+    with pytest.raises(ValueError, match="whole tape"):
+        small().fit(x, y, epochs=1, bptt=rg.window(2), checkpoint=True)
+
+
 def test_a_resumed_run_gives_the_same_bits(rng, tmp_path):
     x, y = task(rng)
     options = {"valid": 0.25, "batch_size": 5, "seed": 3, "optimizer": rg.Adam(0.01)}

@@ -84,6 +84,22 @@ TEST_F(Train, ASeriesAloneGivesAModelBetterThanTheNaiveForecast) {
   EXPECT_EQ(read_npy(folder_ / "y.npy").shape, (std::vector<std::size_t>{900, 1}));
 }
 
+TEST_F(Train, WithCheckpointsGivesTheSameLosses) {
+  const std::string data = folder_.write("wave.csv", wave_csv(300));
+  const std::vector<std::string> words{"train",    data,     "--target", "load",     "--bptt",
+                                       "full",     "--time", "time",     "--epochs", "2",
+                                       "--hidden", "8",      "--json"};
+  auto with = words;
+  with.push_back("--checkpoint");
+  const auto loss = [&](std::vector<std::string> line, const char* run) {
+    line.insert(line.end(), {"--out", folder_ / run});
+    return nlohmann::json::parse(lines_of(retrograde(line).out).at(1)).at("train");
+  };
+  const auto whole = loss(words, "whole"), parts = loss(with, "parts");
+  EXPECT_EQ(whole, parts);
+  EXPECT_GT(whole, 0);
+}
+
 TEST_F(Train, PrintsTheCheckAndOneLineAnEpochAndNothingOnStdout) {
   const std::string data = folder_.write("wave.csv", wave_csv(300));
   const Outcome outcome = train({data, "--target", "load", "--epochs", "3", "--hidden", "5"});

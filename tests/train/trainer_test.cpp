@@ -35,6 +35,20 @@ TEST(Trainer, ChunksWithCarriedStateAndClippingEqualPyTorch) {
   EXPECT_EQ(first.steps, 33u);
 }
 
+TEST(Trainer, WithCheckpointsTrainsToTheSameBits) {
+  const waves::Data<float> data;
+  for (const Bptt& bptt : {full(), chunk(4)}) {
+    Network<float> whole = waves::network<float>(), parts = whole;
+    Trainer by_tape(whole, Adam{}, {.bptt = bptt, .clip_norm = 0.5});
+    Trainer by_checkpoints(parts, Adam{}, {.bptt = bptt, .checkpoint = true, .clip_norm = 0.5});
+    for (const bool continues : {false, true, true})
+      EXPECT_EQ(by_tape.step(data.batch(continues)).loss, by_checkpoints.step(data.batch(continues)).loss);
+    EXPECT_EQ(waves::flat(whole), waves::flat(parts));
+  }
+  Network<float> net = waves::network<float>();
+  EXPECT_THROW(Trainer(net, Sgd{}, {.bptt = window(3), .checkpoint = true}), UsageError);
+}
+
 TEST(Trainer, InFloatStaysWithinRoundingOfPyTorchsDouble) {
   const waves::Data<float> data;
   Network<float> net = waves::network<float>();

@@ -9,7 +9,7 @@ namespace {
 template <class C>
 CellTable table_of(RealKernels<CellKernels> KernelTables::*member) {
   const auto& real = kernel_tables_in_use().*member;
-  return {real.f32, real.f64, Recurrence<C, IsaGeneric, std::complex<double>>::kernels()};
+  return {real.f32, real.f64, recurrence<C, IsaGeneric, std::complex<double>>()};
 }
 
 }  // namespace

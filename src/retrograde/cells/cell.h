@@ -53,9 +53,8 @@ struct IsaOfThisFile : IsaGeneric {};
 
 template <class C>
 const CellTable& cell_table(const C&) {
-  static const CellTable table{Recurrence<C, IsaOfThisFile, float>::kernels(),
-                               Recurrence<C, IsaOfThisFile, double>::kernels(),
-                               Recurrence<C, IsaGeneric, std::complex<double>>::kernels()};
+  static const CellTable table{recurrence<C, IsaOfThisFile, float>(), recurrence<C, IsaOfThisFile, double>(),
+                               recurrence<C, IsaGeneric, std::complex<double>>()};
   return table;
 }
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "retrograde/kernels/nonlinearity.h"
+#include "retrograde/cells/nonlinearity.h"
 #include "retrograde/kernels/slots.h"
 
 namespace retrograde {

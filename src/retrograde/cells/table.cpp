@@ -12,8 +12,7 @@ namespace {
 
 template <class Cell>
 constexpr RealKernels<CellKernels> kernels_of() {
-  return {Recurrence<Cell, RETROGRADE_ISA_TAG, float>::kernels(),
-          Recurrence<Cell, RETROGRADE_ISA_TAG, double>::kernels()};
+  return {recurrence<Cell, RETROGRADE_ISA_TAG, float>(), recurrence<Cell, RETROGRADE_ISA_TAG, double>()};
 }
 
 constexpr KernelTables kTables{

@@ -4,6 +4,7 @@
 //   function          valid range   maximum error (float and double)
 //   exp               all           2 ulp, flushed to 0 below the smallest normal number
 //   expm1             all           4 ulp
+//   log1p_of_fraction 0 .. 1        4 ulp
 //   tanh              all           6 ulp, never beyond ±1
 //   sigmoid           all           6 ulp where it is a normal number
 //
@@ -115,6 +116,20 @@ RETROGRADE_INLINE Vec<T, W> tanh(Vec<T, W> x) {
 RETROGRADE_INLINE std::complex<double> tanh(std::complex<double> x) {
   const double cosh = std::cosh(x.real());
   return {std::tanh(x.real()), x.imag() / cosh / cosh};
+}
+
+// log(1 + e) for e in 0 .. 1: 2 artanh(s) with s = e / (2 + e) <= 1/3.
+template <class T, int W>
+RETROGRADE_INLINE Vec<T, W> log1p_of_fraction(Vec<T, W> e) {
+  using V = Vec<T, W>;
+  constexpr int kTerms = sizeof(T) == 4 ? 8 : 17;
+  const V s = e / (e + V(T(2))), s2 = s * s;
+  V p = T(0);
+  for (int k = kTerms; k >= 0; --k) p = p * s2 + V(T(2.0 / (2 * k + 1)));
+  return p * s;
+}
+RETROGRADE_INLINE std::complex<double> log1p_of_fraction(std::complex<double> e) {
+  return {std::log1p(e.real()), e.imag() / (1 + e.real())};
 }
 
 template <class T, int W>

@@ -71,29 +71,33 @@ struct Affine {
                              {dx, dx_stride, 4 * kWidth});
   }
 
-  // The gradient is made transposed, [inputs][y_stride], from dy as it lies.
+  // The packed gradient is transposed, [inputs][y_stride], and the bias' after it.
   static void weights(std::size_t inputs, std::size_t outputs, std::size_t rows, const T* x,
-                      std::size_t x_stride, const T* dy, T* d_weight, T* d_bias, T* scratch) {
+                      std::size_t x_stride, const T* dy, T* gradient) {
     const Sizes n(inputs, outputs);
-    std::fill_n(scratch, (inputs + 1) * n.y_stride, T{});
     const auto add = [&](std::size_t count, LeftOperand<T> a, T* to) {
-      multiply<Isa, T, 1>(
-          count, n.forward.vectors, n.forward.vectors,
-          {{1, rows}, a, {dy, n.y_stride, 0, kWidth}, {to, n.y_stride, kWidth}, {to, n.y_stride, kWidth}});
+      multiply<Isa, T, 1>(count, n.forward.vectors, kOneSum,
+                          {{1, rows, true},
+                           a,
+                           {dy, n.y_stride, 0, kWidth},
+                           {to, n.y_stride, kWidth},
+                           {to, n.y_stride, kWidth}});
     };
-    add(inputs, {x, 1, x_stride}, scratch);
+    static constexpr T one{1};
+    add(inputs, {x, 1, x_stride}, gradient);
+    add(1, {&one, 0, 0}, gradient + inputs * n.y_stride);
+  }
+
+  static void unpack(std::size_t inputs, std::size_t outputs, const T* gradient, T* d_weight, T* d_bias) {
+    const Sizes n(inputs, outputs);
     each_square(inputs, outputs, [&](std::size_t o, std::size_t k) {
       V m[kWidth];
       for (std::size_t i = 0; i < kWidth; ++i)
-        m[i] = k + i < inputs ? load<V>(scratch + (k + i) * n.y_stride + o) : V(T(0));
+        m[i] = k + i < inputs ? load<V>(gradient + (k + i) * n.y_stride + o) : V(T(0));
       transpose<1>(m);
       add_square(d_weight + o * inputs + k, inputs, outputs - o, inputs - k, m);
     });
-    if (!d_bias) return;
-    static constexpr T one{1};
-    T* const sum = scratch + inputs * n.y_stride;
-    add(1, {&one, 0, 0}, sum);
-    for (std::size_t o = 0; o < outputs; ++o) d_bias[o] += sum[o];
+    for (std::size_t o = 0; d_bias && o < outputs; ++o) d_bias[o] += gradient[inputs * n.y_stride + o];
   }
 
   // Sums in T, by lanes; only the logarithm is taken in double.
@@ -131,7 +135,8 @@ struct Affine {
                        .pack = pack,
                        .forward = forward,
                        .backward = backward,
-                       .weights = weights};
+                       .weights = weights,
+                       .unpack = unpack};
     if constexpr (!std::is_same_v<T, std::complex<double>>) k.softmax = softmax;
     return k;
   }

@@ -7,6 +7,7 @@
 // [panel][slot][lane], a panel being one vector of units.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -29,10 +30,33 @@ struct LayerShape {
 struct StepRows {
   const std::size_t* offset = nullptr;  // [steps + 1]
   std::size_t steps = 0;
+  std::size_t size() const { return offset[steps]; }
   std::size_t batch() const { return offset[1]; }
   std::size_t count(std::size_t t) const { return offset[t + 1] - offset[t]; }
   // Where the state before row 0 of step t stands in a buffer of states.
   std::size_t previous(std::size_t t) const { return t == 0 ? 0 : batch() + offset[t - 1]; }
+};
+
+// Steps that are worked through together: few enough to stay in cache between a sweep and the products around
+// it, of so many `rows` or, if a single step has more, of that one.
+struct Segment {
+  std::size_t first = 0, last = 0;  // steps [first, last)
+  std::size_t begin = 0, end = 0;   // their rows
+
+  static Segment of(StepRows rows, std::size_t first, std::size_t last) {
+    return {first, last, rows.offset[first], rows.offset[last]};
+  }
+  static Segment from(StepRows rows, std::size_t first, std::size_t limit, std::size_t most) {
+    std::size_t last = first + 1;
+    while (last < limit && rows.offset[last + 1] - rows.offset[first] <= most) ++last;
+    return of(rows, first, last);
+  }
+  static Segment until(StepRows rows, std::size_t last, std::size_t limit, std::size_t most) {
+    std::size_t first = last - 1;
+    while (first > limit && rows.offset[last] - rows.offset[first - 1] <= most) --first;
+    return of(rows, first, last);
+  }
+  std::size_t rows() const { return end - begin; }
 };
 
 // Where the parts of packed weights, or of their packed gradient, begin; sizes in elements.
@@ -69,15 +93,14 @@ struct LayerTape {
   T* states[2] = {};            // [B + rows][stride]
   T* tape = nullptr;            // [rows][panels·tape·lanes]
   T* preactivations = nullptr;  // [rows][panels·slots·lanes]; null: not kept
-  T* product_input[2] =
-      {};  // stage: [rows][stride], what was multiplied by U; null: the previous state itself
-  const T* mask = nullptr;  // [B][stride], recurrent dropout; null: none
+  T* product_input[2] = {};     // stage: [rows][stride], what was multiplied by U; null: the state before
+  const T* mask = nullptr;      // [B][stride], recurrent dropout; null: none
 };
 
+// What every call says of its layer.
 template <class T>
-struct ForwardCall {
+struct LayerCall {
   StepRows rows;
-  std::size_t first = 0, last = 0;  // steps [first, last)
   LayerShape shape;
   const T* packed = nullptr;
   LayerInput<T> input;
@@ -85,59 +108,41 @@ struct ForwardCall {
   T* scratch = nullptr;
 };
 
-// Backward through steps [first, last): carry holds the gradient by the states after the last step and leaves
-// with the gradient by those before the first; a sequence that ends within begins with what its carry row
-// holds.
+// Backward through a segment: carry holds the gradient by the states after its last step and leaves with that
+// by those before the first; a sequence that ends within begins with what its carry row holds.
 template <class T>
 struct BackwardCall {
-  StepRows rows;
-  std::size_t first = 0, last = 0;
-  LayerShape shape;
-  const T* packed = nullptr;
-  LayerInput<T> input;
-  LayerTape<T> tape;
-  const T* dy = nullptr;  // [rows][stride], gradient by every h from above
-  const std::uint8_t* cut =
-      nullptr;            // [rows], 1: nothing goes back from this row to the one before; null: none
-  T* carry[2] = {};       // [B][stride]
-  T* dx = nullptr;        // [rows][input.stride], written; null: not wanted
-  T* gradient = nullptr;  // packed, +=
-  T* scratch = nullptr;
+  LayerCall<T> layer;
+  Segment segment;
+  const T* dy = nullptr;              // [segment's rows][stride], gradient by every h from above
+  const std::uint8_t* cut = nullptr;  // [rows], 1: nothing goes back from this row to the one before; null
+  T* carry[2] = {};                   // [B][stride]
+  T* dx = nullptr;                    // [segment's rows][input.stride], written; null: not wanted
+  T* gradient = nullptr;              // packed, +=
 };
 
 // One level of a windowed backward: rows picked anywhere, all independent.
 template <class T>
 struct LevelCall {
+  LayerCall<T> layer;
   std::size_t count = 0;
   const std::size_t* row = nullptr;       // [count] in the tape
   const std::size_t* previous = nullptr;  // [count] in the buffers of states
   const std::size_t* sequence = nullptr;  // [count] b
-  LayerShape shape;
-  const T* packed = nullptr;
-  LayerTape<T> tape;
-  std::size_t batch = 0;
-  T* delta[2] = {};  // [count][stride]; in: gradient by the states after the step, out: before it
-  T* dx = nullptr;   // [count][dx_stride] +=; null: not wanted
-  std::size_t dx_stride = 0;
-  std::size_t rows = 0;
+  T* delta[2] = {};     // [count][stride]; in: gradient by the states after the step, out: before it
+  T* dx = nullptr;      // [count][input.stride] +=; null: not wanted
   T* da_sum = nullptr;  // [panel][rows][slot][lane] +=
-  T* scratch = nullptr;
 };
 
-// From the gradient by all pre-activations to the weights' gradient (and dx).
+// From the gradient by all pre-activations of a segment to the weights' gradient (and dx).
 template <class T>
 struct WeightsCall {
-  StepRows rows;
-  std::size_t first = 0, last = 0;
-  LayerShape shape;
-  const T* packed = nullptr;
-  LayerInput<T> input;
-  LayerTape<T> tape;
-  const T* da = nullptr;     // rows of [first, last) only: [panel][row][slot][lane]
+  LayerCall<T> layer;
+  Segment segment;
+  const T* da = nullptr;     // segment's rows: [panel][row][slot][lane]
   std::size_t da_panel = 0;  // from panel to panel
-  T* dx = nullptr;           // [rows][input.stride], written; null: not wanted
+  T* dx = nullptr;           // as in BackwardCall
   T* gradient = nullptr;
-  T* scratch = nullptr;  // scratch_size
 };
 
 // One cell, one scalar type, one instruction set. `cell` points to the cell.
@@ -145,11 +150,10 @@ template <class T>
 struct CellKernels {
   std::size_t lanes = 1;
   PackedOffsets (*offsets)(LayerShape) = nullptr;
-  std::size_t (*scratch_size)(LayerShape, StepRows) = nullptr;  // for forward and backward
-  std::size_t (*level_scratch_size)(LayerShape, std::size_t count) = nullptr;
+  std::size_t (*scratch_size)(LayerShape, std::size_t rows, std::size_t batch) = nullptr;  // rows at once
   void (*pack)(LayerShape, LayerWeights<const T>, T* packed) = nullptr;
   void (*unpack)(LayerShape, const T* gradient, LayerWeights<T>) = nullptr;  // adds
-  void (*forward)(const void* cell, const ForwardCall<T>&) = nullptr;
+  void (*forward)(const void* cell, const LayerCall<T>&, Segment) = nullptr;
   void (*backward)(const void* cell, const BackwardCall<T>&) = nullptr;
   void (*level)(const void* cell, const LevelCall<T>&) = nullptr;
   void (*weights)(const WeightsCall<T>&) = nullptr;
@@ -167,9 +171,11 @@ struct AffineKernels {
   // dx [rows][dx_stride] = dy W.
   void (*backward)(std::size_t inputs, std::size_t outputs, const T* packed, std::size_t rows, const T* dy,
                    T* dx, std::size_t dx_stride) = nullptr;
-  // d_weight += dyᵀ x, d_bias += Σ dy; d_bias may be null. Scratch as large as the pack.
+  // The packed gradient, as large as the pack: += dyᵀ x and Σ dy; unpack adds it, d_bias may be null.
   void (*weights)(std::size_t inputs, std::size_t outputs, std::size_t rows, const T* x, std::size_t x_stride,
-                  const T* dy, T* d_weight, T* d_bias, T* scratch) = nullptr;
+                  const T* dy, T* gradient) = nullptr;
+  void (*unpack)(std::size_t inputs, std::size_t outputs, const T* gradient, T* d_weight,
+                 T* d_bias) = nullptr;
   // y = softmax(z) by rows, [rows][stride] both, padding zero, and log Σ exp z of each row; y may be z or
   // null.
   void (*softmax)(std::size_t rows, std::size_t width, std::size_t stride, const T* z, T* y,

@@ -7,7 +7,8 @@
 // The sum over k is taken in an order that the width of b alone decides, whatever the tile that a row falls
 // into, so a batch equals its rows bit for bit: in S interleaved sums, the k-th term into sum k mod S, which
 // are added up at the end. A wide b has one; a narrow one has more, or the latency of the additions would
-// rule.
+// rule. A sum over the rows of time always has one, and goes from the last row to the first, as a sweep does:
+// then it is the same number in however many pieces the sweep is made.
 #pragma once
 
 #include <algorithm>
@@ -36,6 +37,7 @@ struct Rectangle {
 };
 struct Terms {
   std::size_t outer = 1, inner = 0;
+  bool down = false;  // every run from its last term to its first
 };
 template <class T>
 struct Product {
@@ -99,19 +101,23 @@ void tile(const Product<T>& product) {
       });
     });
   };
-  for (std::size_t o = 0; o < terms.outer; ++o) {
-    const T* pa = a.p + o * a.outer;
-    const T* pb = b.p + o * b.outer;
+  const std::size_t start = terms.down ? terms.inner - 1 : 0;
+  const std::ptrdiff_t direction = terms.down ? -1 : 1;
+  const auto ak = direction * static_cast<std::ptrdiff_t>(a.k),
+             bk = direction * static_cast<std::ptrdiff_t>(b.k);
+  for (std::size_t o = 0; o < terms.outer && terms.inner > 0; ++o) {
+    const T* pa = a.p + o * a.outer + start * a.k;
+    const T* pb = b.p + o * b.outer + start * b.k;
     std::size_t k = terms.inner;
     for (; k >= S; k -= S)
       unrolled<S>([&](auto s) __attribute__((always_inline)) {
         add(pa, pb, std::integral_constant<int, s * size>{});
-        pa += a.k, pb += b.k;
+        pa += ak, pb += bk;
       });
     unrolled<S - 1>([&](auto s) __attribute__((always_inline)) {
       if (static_cast<std::size_t>(s) >= k) return;
       add(pa, pb, std::integral_constant<int, s * size>{});
-      pa += a.k, pb += b.k;
+      pa += ak, pb += bk;
     });
   }
   if (!from.p)
@@ -153,6 +159,15 @@ constexpr std::array<Tile<T>, sizeof...(R)> tiles(std::index_sequence<R...>) {
   return {one(std::integral_constant<std::size_t, R + 1>{})...};
 }
 
+// The sums of the next block of rows begin with what stands there, which may have left the nearest cache.
+template <class Isa, class T, int G, int C>
+RETROGRADE_INLINE void expect(Rectangle<T> c, std::size_t rows) {
+  constexpr std::size_t lanes = kLanes<Vector<Isa, T>>;
+  for (std::size_t r = 0; r < rows; ++r)
+    for (std::size_t j = 0; j < G * C; ++j)
+      __builtin_prefetch(c.p + r * c.row + j / C * c.group + j % C * lanes, 1);
+}
+
 // Rows in blocks as equal as can be, of G groups. Two sums are taken one after the other where they would not
 // fit the registers together; for four the block has fewer rows.
 template <class Isa, class T, int G, int C, int S>
@@ -163,6 +178,7 @@ void multiply_groups(std::size_t rows, Product<T> m) {
   static constexpr auto apart = tiles<Isa, T, G, C, 1>(std::make_index_sequence<most>());
   for (std::size_t blocks = (rows + most - 1) / most; blocks > 0; --blocks) {
     const std::size_t r = (rows + blocks - 1) / blocks;
+    if (blocks > 1) expect<Isa, T, G, C>({m.c.p + r * m.c.row, m.c.row, m.c.group}, std::min(r, rows - r));
     if (const auto run = together[r - 1]) {
       run(m);
     } else {
@@ -182,6 +198,7 @@ void multiply_groups(std::size_t rows, Product<T> m) {
 }  // namespace detail
 
 // `width`: vectors in a row of the whole matrix b, of which these groups may be a part.
+inline constexpr std::size_t kOneSum = 8;  // a width that has one sum
 template <class Isa, class T, int C>
 void multiply(std::size_t rows, std::size_t groups, std::size_t width, Product<T> m) {
   const auto run = [&]<int G, int S>(std::integral_constant<int, G>, std::integral_constant<int, S>) {

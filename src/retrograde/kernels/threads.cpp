@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -37,8 +38,9 @@ class Team {
   }
 
   // False if the team is another caller's, stayed behind in a parent process, or rests: on a machine that is
-  // busy with other work parts wait for each other longer than they run, so after such a call the next ones
-  // are the caller's alone.
+  // busy with other work parts wait for each other longer than they run. After one such call the next is the
+  // caller's alone, after two in a row the next two, after three four, ..., so that a call that was disturbed
+  // once costs little, and a machine that stays busy is asked seldom.
   bool run(std::size_t parts, void (*work)(const Share&, void*), void* what) {
     const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock || process_ != getpid()) return false;
@@ -58,13 +60,14 @@ class Team {
       for (std::size_t done; (done = done_.load(std::memory_order_acquire)) != workers_.size();)
         wait_for_change(done_, done);
     });
-    if (2 * waited_ > Clock::now() - start) rest_ = kRest;
+    late_ = 2 * waited_ > Clock::now() - start ? std::min(late_ + 1, kMostLate) : 0;
+    rest_ = late_ == 0 ? 0 : 1 << (late_ - 1);
     return true;
   }
 
   void wake() {
     const std::lock_guard lock(mutex_);
-    rest_ = 0;
+    rest_ = late_ = 0;
   }
 
   static Team& team() {
@@ -74,7 +77,7 @@ class Team {
 
  private:
   using Clock = std::chrono::steady_clock;
-  static constexpr int kRest = 50;  // calls
+  static constexpr int kMostLate = 7;
 
   // Of the caller's own thread: how long it waited.
   template <class F>
@@ -112,7 +115,7 @@ class Team {
   void* what_ = nullptr;
   std::size_t parts_ = 0;
   Clock::duration waited_{};
-  int rest_ = 0;
+  int rest_ = 0, late_ = 0;  // calls to rest; calls in a row in which the parts waited
 };
 
 std::size_t from_environment() {

@@ -8,6 +8,8 @@
 #include <numeric>
 
 #include "retrograde/base/error.h"
+#include "retrograde/kernels/activations.h"
+#include "retrograde/kernels/isa.h"
 
 namespace retrograde {
 namespace {
@@ -16,172 +18,128 @@ constexpr std::array<std::string_view, 5> kNames{"squared_error", "absolute_erro
                                                  "softmax_cross_entropy", "binary_cross_entropy"};
 constexpr std::array<std::string_view, 3> kReductions{"mean", "mean_batch", "sum"};
 
-double real(double x) { return x; }
-double real(std::complex<double> x) { return x.real(); }
-double log1p(double x) { return std::log1p(x); }
-std::complex<double> log1p(std::complex<double> x) {
-  return {std::log1p(x.real()), x.imag() / (1 + x.real())};
-}
-
-// One row, in double or complex<double>. A null d: value only.
-template <class S>
-struct Row {
-  std::span<const S> y;
-  std::span<const double> target;   // empty where there is a class
-  std::span<const double> weights;  // of classes; empty: 1
-  std::size_t label = 0;
-  double* d = nullptr;
-
-  double weight(std::size_t o) const { return weights.empty() ? 1 : weights[o]; }
+// The loss of one output and its slope, on vectors and on complex numbers (where the slope is not used).
+template <class V>
+struct Term {
+  V value, slope;
 };
 
-template <class S>
-S squared_error(const Row<S>& row) {
-  S sum = 0;
-  for (std::size_t o = 0; o < row.y.size(); ++o) {
-    const S difference = row.y[o] - row.target[o];
-    sum += difference * difference;
-    if (row.d) row.d[o] = 2 * real(difference);
-  }
-  return sum;
+template <class V>
+Term<V> squared_error(V y, V t) {
+  const V d = y - t;
+  return {d * d, d + d};
 }
 
-template <class S>
-S absolute_error(const Row<S>& row) {
-  S sum = 0;
-  for (std::size_t o = 0; o < row.y.size(); ++o) {
-    const S difference = row.y[o] - row.target[o];
-    const double sign = real(difference) > 0 ? 1 : real(difference) < 0 ? -1 : real(difference);
-    sum += real(difference) < 0 ? -difference : difference;
-    if (row.d) row.d[o] = sign;
-  }
-  return sum;
+template <class V>
+Term<V> absolute_error(V y, V t) {
+  const V d = y - t, one(1);
+  return {if_positive(-d, -d, d), if_positive(d, one, if_positive(-d, -one, d))};
 }
 
-template <class S>
-S huber(const Row<S>& row, double delta) {
-  S sum = 0;
-  for (std::size_t o = 0; o < row.y.size(); ++o) {
-    const S difference = row.y[o] - row.target[o];
-    const bool inside = std::abs(real(difference)) <= delta;
-    const S magnitude = real(difference) < 0 ? -difference : difference;
-    sum += inside ? 0.5 * difference * difference : delta * (magnitude - 0.5 * delta);
-    if (row.d) row.d[o] = inside ? real(difference) : std::copysign(delta, real(difference));
+template <class V>
+Term<V> huber(V y, V t, double delta) {
+  using S = ScalarOf<V>;
+  const V d = y - t, size = if_positive(-d, -d, d), edge{S(delta)}, half{S(0.5)};
+  const V beyond = size - edge;
+  return {if_positive(beyond, edge * (size - half * edge), half * d * d),
+          if_positive(beyond, if_positive(d, edge, -edge), d)};
+}
+
+// max(z, 0) − t z + log(1 + e^−|z|)
+template <class V>
+Term<V> binary_cross_entropy(V z, V t) {
+  const V zero(0), one(1), e = exp(if_positive(z, -z, z));
+  return {if_positive(z, z, zero) - t * z + log1p_of_fraction(e), if_positive(z, one, e) / (one + e) - t};
+}
+
+// f(y, t) over the outputs of a row, times the class weights; the sum of the values.
+template <class T, class F>
+T elementwise(std::size_t width, const T* y, const typename RealOf<T>::type* target,
+              std::span<const double> class_weights, T* d, F f) {
+  using V = Vector<IsaGeneric, T>;
+  constexpr auto lanes = static_cast<std::size_t>(kLanes<V>);
+  V sum(T(0));
+  for (std::size_t o = 0; o < width; o += lanes) {
+    const std::size_t n = std::min(lanes, width - o);
+    T t[lanes] = {}, w[lanes];
+    for (std::size_t i = 0; i < n; ++i) t[i] = target[o + i];
+    for (std::size_t i = 0; i < n; ++i)
+      w[i] = class_weights.empty() ? T(1) : static_cast<T>(class_weights[o + i]);
+    const Term<V> term = f(load_first<V>(y + o, n), load<V>(t));
+    sum = sum + first_lanes(load_first<V>(w, n) * term.value, n);
+    if constexpr (!std::is_same_v<T, std::complex<double>>)
+      if (d) store(d + o, first_lanes(load_first<V>(w, n) * term.slope, n));
   }
+  T lane[lanes], total{};
+  store(lane, sum);
+  for (const T& value : lane) total += value;
+  return total;
+}
+
+// −Σ_o w_o t_o log softmax(z)_o of one row, with log Σ exp z given, and the gradient, for which d holds the
+// softmax. `t`: null for a class.
+template <class T, class S>
+S softmax_cross_entropy(std::size_t width, const T* z, S log_sum, const typename RealOf<T>::type* t,
+                        std::size_t label, std::span<const double> class_weights, T* d) {
+  const auto weighted = [&](std::size_t o) {
+    return (class_weights.empty() ? 1.0 : class_weights[o]) * (t ? static_cast<double>(t[o]) : 1.0);
+  };
+  if (!t) {
+    if constexpr (!std::is_same_v<T, std::complex<double>>) {
+      if (d) {
+        // p − 1 of the class is minus the sum of the others, which keeps its digits where p is almost 1.
+        d[label] = 0;
+        d[label] = -std::reduce(d, d + width);
+        for (std::size_t o = 0; o < width; ++o) d[o] *= static_cast<T>(weighted(label));
+      }
+    }
+    return weighted(label) * (log_sum - S(z[label]));
+  }
+  double mass = 0;
+  S sum = 0;
+  for (std::size_t o = 0; o < width; ++o) {
+    mass += weighted(o);
+    sum += weighted(o) * (log_sum - S(z[o]));
+  }
+  if constexpr (!std::is_same_v<T, std::complex<double>>)
+    for (std::size_t o = 0; d && o < width; ++o)
+      d[o] = static_cast<T>(mass * static_cast<double>(d[o]) - weighted(o));
   return sum;
 }
 
 // log Σ exp z, by the largest z.
-template <class S>
-S log_sum_exp(std::span<const S> z, double largest) {
-  S sum = 0;
-  for (const S& value : z) sum += std::exp(value - largest);
+std::complex<double> log_sum_exp(std::size_t width, const std::complex<double>* z) {
+  double largest = z[0].real();
+  for (std::size_t o = 1; o < width; ++o) largest = std::max(largest, z[o].real());
+  std::complex<double> sum = 0;
+  for (std::size_t o = 0; o < width; ++o) sum += std::exp(z[o] - largest);
   return std::log(sum) + largest;
-}
-
-template <class S>
-S softmax_cross_entropy(const Row<S>& row) {
-  double largest = real(row.y[0]);
-  for (const S& z : row.y) largest = std::max(largest, real(z));
-  const S normaliser = log_sum_exp(row.y, largest);
-  if (row.target.empty()) {
-    const double weight = row.weight(row.label);
-    if (row.d)
-      for (std::size_t o = 0; o < row.y.size(); ++o)
-        row.d[o] = weight * (std::exp(real(row.y[o] - normaliser)) - (o == row.label ? 1 : 0));
-    return weight * (normaliser - row.y[row.label]);
-  }
-  S sum = 0;
-  double mass = 0;
-  for (std::size_t o = 0; o < row.y.size(); ++o) {
-    sum += row.weight(o) * row.target[o] * (normaliser - row.y[o]);
-    mass += row.weight(o) * row.target[o];
-  }
-  if (row.d)
-    for (std::size_t o = 0; o < row.y.size(); ++o)
-      row.d[o] = mass * std::exp(real(row.y[o] - normaliser)) - row.weight(o) * row.target[o];
-  return sum;
-}
-
-// The same for all rows of real numbers, through the vectorised softmax.
-template <class T, class Weight>
-double softmax_rows(const LossRows<T>& rows, const Target<T>& target, std::span<const double> class_weights,
-                    Weight row_weight, double denominator, T* d) {
-  const std::size_t outputs = rows.outputs;
-  std::vector<double> log_sums(rows.rows);
-  rows.softmax(rows.rows, outputs, rows.stride, rows.values, d, log_sums.data());
-  const auto of_class = [&](std::size_t o) { return class_weights.empty() ? 1.0 : class_weights[o]; };
-  double sum = 0;
-  for (std::size_t r = 0; r < rows.rows; ++r) {
-    const T* const z = rows.values + r * rows.stride;
-    T* const out = d ? d + r * rows.stride : nullptr;
-    const double weight = row_weight(r) / denominator;
-    double mass = 0, value = 0;
-    const auto add = [&](std::size_t o, double t) {
-      mass += t;
-      value += t * (log_sums[r] - static_cast<double>(z[o]));
-    };
-    if (target.values.empty()) {
-      const auto label = static_cast<std::size_t>(target.classes[rows.index[r]]);
-      add(label, of_class(label));
-      if (out) {
-        // p − 1 of the class is minus the sum of the others, which keeps its digits where p is almost 1.
-        out[label] = 0;
-        out[label] = -std::reduce(out, out + outputs);
-        for (std::size_t o = 0; o < outputs; ++o) out[o] *= static_cast<T>(weight * mass);
-      }
-    } else {
-      const T* const t = target.values.data() + rows.index[r] * outputs;
-      for (std::size_t o = 0; o < outputs; ++o) add(o, of_class(o) * static_cast<double>(t[o]));
-      for (std::size_t o = 0; out && o < outputs; ++o)
-        out[o] = static_cast<T>(
-            weight * (mass * static_cast<double>(out[o]) - of_class(o) * static_cast<double>(t[o])));
-    }
-    sum += weight * value;
-    if (out) std::fill(out + outputs, out + rows.stride, T{});
-  }
-  return sum;
-}
-
-// max(z, 0) − t z + log(1 + e^−|z|)
-template <class S>
-S binary_cross_entropy(const Row<S>& row) {
-  S sum = 0;
-  for (std::size_t o = 0; o < row.y.size(); ++o) {
-    const S z = row.y[o];
-    const S e = std::exp(real(z) < 0 ? z : -z);
-    sum += row.weight(o) * ((real(z) < 0 ? S(0) : z) - row.target[o] * z + log1p(e));
-    if (row.d) {
-      const double sigma = real(z) < 0 ? real(e) / (1 + real(e)) : 1 / (1 + real(e));
-      row.d[o] = row.weight(o) * (sigma - row.target[o]);
-    }
-  }
-  return sum;
 }
 
 // The user's value on complex numbers, to first order: its slope by each output is found numerically, so that
 // a wrong gradient of the user's is found out.
-std::complex<double> custom_value(const Loss::Value& value, const Row<std::complex<double>>& row) {
-  std::vector<double> y(row.y.size());
-  std::transform(row.y.begin(), row.y.end(), y.begin(), [](auto v) { return v.real(); });
+std::complex<double> custom_value(const Loss::Value& value, std::span<const std::complex<double>> at_y,
+                                  std::span<const double> target) {
+  std::vector<double> y(at_y.size());
+  std::transform(at_y.begin(), at_y.end(), y.begin(), [](auto v) { return v.real(); });
   double imaginary = 0;
   for (std::size_t o = 0; o < y.size(); ++o) {
-    if (row.y[o].imag() == 0) continue;
+    if (at_y[o].imag() == 0) continue;
     const double at = y[o];
     const auto slope = [&](double h) {
       y[o] = at + h;
-      const double up = value(y, row.target);
+      const double up = value(y, target);
       y[o] = at - h;
-      const double down = value(y, row.target);
+      const double down = value(y, target);
       y[o] = at;
       return (up - down) / (2 * h);
     };
     const double h = 0.02 * std::max(1.0, std::abs(at));
     const double d1 = slope(h), d2 = slope(h / 2), d4 = slope(h / 4);
     const double r1 = (4 * d2 - d1) / 3, r2 = (4 * d4 - d2) / 3;
-    imaginary += (16 * r2 - r1) / 15 * row.y[o].imag();
+    imaginary += (16 * r2 - r1) / 15 * at_y[o].imag();
   }
-  return {value(y, row.target), imaginary};
+  return {value(y, target), imaginary};
 }
 
 }  // namespace
@@ -227,9 +185,8 @@ std::string_view Loss::name() const {
 }
 
 template <class T>
-auto Loss::evaluate(const LossRows<T>& rows, const Target<typename RealOf<T>::type>& target, T* d) const
-    -> std::conditional_t<std::is_same_v<T, float>, double, T> {
-  using S = std::conditional_t<std::is_same_v<T, float>, double, T>;
+void Loss::add_weight(const LossRows<T>& rows, const Target<typename RealOf<T>::type>& target,
+                      double& weight) const {
   const std::size_t outputs = rows.outputs;
   if (target.values.empty() == target.classes.empty())
     throw UsageError("the target holds {}; give values or classes",
@@ -238,83 +195,100 @@ auto Loss::evaluate(const LossRows<T>& rows, const Target<typename RealOf<T>::ty
     throw UsageError("classes go with softmax_cross_entropy; {} wants values", name());
   if (!class_weights_.empty() && class_weights_.size() != outputs)
     throw UsageError("there are {} class weights for {} outputs", class_weights_.size(), outputs);
-
-  std::vector<S> y(outputs);
-  std::vector<double> t(outputs), gradient(outputs);
-  const auto row_weight = [&](std::size_t r) {
-    return target.weights.empty() ? 1.0 : static_cast<double>(target.weights[rows.index[r]]);
-  };
-  double denominator = 0;
-  for (std::size_t r = 0; r < rows.rows; ++r) {
-    double share = static_cast<double>(outputs);
+  for (const std::size_t entry : rows.index.first(rows.rows)) {
+    double share = kind_ == Kind::softmax_cross_entropy ? 1 : static_cast<double>(outputs);
     if (!target.classes.empty()) {
-      const auto label = target.classes[rows.index[r]];
+      const auto label = target.classes[entry];
       if (label < 0 || static_cast<std::size_t>(label) >= outputs)
-        throw UsageError("target {} is class {}, but there are {} outputs", rows.index[r], label, outputs);
+        throw UsageError("target {} is class {}, but there are {} outputs", entry, label, outputs);
       share = class_weights_.empty() ? 1 : class_weights_[static_cast<std::size_t>(label)];
-    } else if (kind_ == Kind::softmax_cross_entropy) {
-      share = 1;
     }
-    denominator += row_weight(r) * share;
+    weight += (target.weights.empty() ? 1.0 : static_cast<double>(target.weights[entry])) * share;
   }
-  if (reduction_ == Reduction::sum) denominator = 1;
-  if (reduction_ == Reduction::mean_batch) denominator = static_cast<double>(rows.batch);
+}
 
-  if constexpr (std::is_floating_point_v<T>)
-    if (kind_ == Kind::softmax_cross_entropy && rows.softmax)
-      return softmax_rows(rows, target, class_weights_, row_weight, denominator, d);
+double Loss::denominator(double weight, std::size_t batch) const {
+  if (reduction_ == Reduction::sum) return 1;
+  return reduction_ == Reduction::mean_batch ? static_cast<double>(batch) : weight;
+}
 
-  S sum = 0;
-  for (std::size_t r = 0; r < rows.rows; ++r) {
-    Row<S> row{y, {}, class_weights_, 0, d ? gradient.data() : nullptr};
-    std::copy_n(rows.values + r * rows.stride, outputs, y.begin());
-    if (target.classes.empty()) {
-      std::copy_n(target.values.begin() + static_cast<std::ptrdiff_t>(rows.index[r] * outputs), outputs,
-                  t.begin());
-      row.target = t;
-    } else {
-      row.label = static_cast<std::size_t>(target.classes[rows.index[r]]);
-    }
-    S value{};
-    switch (kind_) {
-      case Kind::squared_error:
-        value = squared_error(row);
-        break;
-      case Kind::absolute_error:
-        value = absolute_error(row);
-        break;
-      case Kind::huber:
-        value = huber(row, delta_);
-        break;
-      case Kind::softmax_cross_entropy:
-        value = softmax_cross_entropy(row);
-        break;
-      case Kind::binary_cross_entropy:
-        value = binary_cross_entropy(row);
-        break;
-      case Kind::custom:
-        if constexpr (std::is_same_v<S, double>) {
-          value = custom_->value(y, t);
-          if (d) custom_->gradient(y, t, gradient);
-        } else {
-          value = custom_value(custom_->value, row);
-        }
-        break;
-    }
-    const double weight = row_weight(r) / denominator;
-    sum += weight * value;
+template <class T>
+SumOf<T> Loss::custom(std::size_t width, const T* y, const typename RealOf<T>::type* t, T* d) const {
+  const std::vector<double> target(t, t + width);
+  if constexpr (std::is_same_v<T, std::complex<double>>) {
+    return custom_value(custom_->value, {y, width}, target);
+  } else {
+    const std::vector<double> values(y, y + width);
     if (d) {
-      T* const out = d + r * rows.stride;
-      for (std::size_t o = 0; o < outputs; ++o) out[o] = static_cast<T>(weight * gradient[o]);
-      std::fill(out + outputs, out + rows.stride, T{});
+      std::vector<double> gradient(width);
+      custom_->gradient(values, target, gradient);
+      std::transform(gradient.begin(), gradient.end(), d, [](double g) { return static_cast<T>(g); });
     }
+    return custom_->value(values, target);
   }
+}
+
+template <class T>
+SumOf<T> Loss::of_row(const LossRows<T>& rows, std::size_t r, const Target<typename RealOf<T>::type>& target,
+                      T* d) const {
+  using V = Vector<IsaGeneric, T>;
+  using S = SumOf<T>;
+  const std::size_t width = rows.outputs, entry = rows.index[r];
+  const T* const y = rows.values + r * rows.stride;
+  const auto* const t = target.values.empty() ? nullptr : target.values.data() + entry * width;
+  switch (kind_) {
+    case Kind::squared_error:
+      return elementwise(width, y, t, {}, d, squared_error<V>);
+    case Kind::absolute_error:
+      return elementwise(width, y, t, {}, d, absolute_error<V>);
+    case Kind::huber:
+      return elementwise(width, y, t, {}, d, [&](V a, V b) { return huber(a, b, delta_); });
+    case Kind::binary_cross_entropy:
+      return elementwise(width, y, t, class_weights_, d, binary_cross_entropy<V>);
+    case Kind::softmax_cross_entropy: {
+      S log_sum;
+      if constexpr (std::is_same_v<T, std::complex<double>>)
+        log_sum = log_sum_exp(width, y);
+      else
+        rows.softmax(1, width, rows.stride, y, d, &log_sum);
+      const auto label = static_cast<std::size_t>(t ? 0 : target.classes[entry]);
+      return softmax_cross_entropy<T, S>(width, y, log_sum, t, label, class_weights_, d);
+    }
+    case Kind::custom:
+      break;
+  }
+  return custom(width, y, t, d);
+}
+
+template <class T, class S>
+void Loss::add(const LossRows<T>& rows, const Target<typename RealOf<T>::type>& target, double denominator,
+               S& sum, T* d) const {
+  for (std::size_t r = rows.rows; r-- > 0;) {
+    T* const out = d ? d + r * rows.stride : nullptr;
+    const double v = target.weights.empty() ? 1.0 : static_cast<double>(target.weights[rows.index[r]]);
+    const double weight = v / denominator;
+    sum += weight * of_row(rows, r, target, out);
+    if (!out) continue;
+    for (std::size_t o = 0; o < rows.outputs; ++o) out[o] *= static_cast<T>(weight);
+    std::fill(out + rows.outputs, out + rows.stride, T{});
+  }
+}
+
+template <class T>
+SumOf<T> Loss::evaluate(const LossRows<T>& rows, const Target<typename RealOf<T>::type>& target, T* d) const {
+  double weight = 0;
+  SumOf<T> sum{};
+  add_weight(rows, target, weight);
+  add(rows, target, denominator(weight, rows.batch), sum, d);
   return sum;
 }
 
-template double Loss::evaluate(const LossRows<float>&, const Target<float>&, float*) const;
-template double Loss::evaluate(const LossRows<double>&, const Target<double>&, double*) const;
-template std::complex<double> Loss::evaluate(const LossRows<std::complex<double>>&, const Target<double>&,
-                                             std::complex<double>*) const;
+#define RETROGRADE_INSTANTIATE(T, S, R)                                                \
+  template S Loss::evaluate(const LossRows<T>&, const Target<R>&, T*) const;           \
+  template void Loss::add_weight(const LossRows<T>&, const Target<R>&, double&) const; \
+  template void Loss::add(const LossRows<T>&, const Target<R>&, double, S&, T*) const;
+RETROGRADE_INSTANTIATE(float, double, float)
+RETROGRADE_INSTANTIATE(double, double, double)
+RETROGRADE_INSTANTIATE(std::complex<double>, std::complex<double>, double)
 
 }  // namespace retrograde

@@ -44,6 +44,10 @@ struct RealOf<std::complex<double>> {
   using type = double;
 };
 
+// What a sum of T is taken in.
+template <class T>
+using SumOf = std::conditional_t<std::is_same_v<T, float>, double, T>;
+
 // What outputs are compared with. Of `values` and `classes` exactly one is given.
 template <class T>
 struct Target {
@@ -95,12 +99,28 @@ class Loss {
   }
 
   // The loss; its gradient by rows.values into d [rows][stride] (padding zero) if d is not null. Complex:
-  // value only. The sum is taken in double, in the order of the rows.
+  // value only. The sum is taken in double, from the last row to the first.
   template <class T>
-  auto evaluate(const LossRows<T>& rows, const Target<typename RealOf<T>::type>& target, T* d) const
-      -> std::conditional_t<std::is_same_v<T, float>, double, T>;
+  SumOf<T> evaluate(const LossRows<T>& rows, const Target<typename RealOf<T>::type>& target, T* d) const;
+
+  // The same in pieces: what all rows weigh, added up from the first to the last; what the sum is divided by;
+  // and then the loss of some rows, added to `sum`. `batch` is the number of sequences.
+  template <class T>
+  void add_weight(const LossRows<T>& rows, const Target<typename RealOf<T>::type>& target,
+                  double& weight) const;
+  double denominator(double weight, std::size_t batch) const;
+  template <class T, class S>
+  void add(const LossRows<T>& rows, const Target<typename RealOf<T>::type>& target, double denominator,
+           S& sum, T* d) const;
 
  private:
+  // Of one row, not yet weighted; the gradient into d if it is not null.
+  template <class T>
+  SumOf<T> of_row(const LossRows<T>& rows, std::size_t r, const Target<typename RealOf<T>::type>& target,
+                  T* d) const;
+  template <class T>
+  SumOf<T> custom(std::size_t width, const T* y, const typename RealOf<T>::type* t, T* d) const;
+
   struct Custom {
     std::string name;
     Value value;

@@ -39,9 +39,9 @@ void Config::validate() const {
     throw UsageError("output activation {} without a head; set outputs", activation.name());
 }
 
-std::string block_name(std::string_view what, std::size_t layer, bool reverse) {
-  return fmt::format("{}_l{}{}", what, layer, reverse ? "_reverse" : "");
-}
+BlockName::BlockName(std::string_view what, std::size_t layer, bool reverse)
+    : size_(fmt::format_to_n(text_.data(), text_.size(), "{}_l{}{}", what, layer, reverse ? "_reverse" : "")
+                .size) {}
 
 nlohmann::json to_json(const Config& config) {
   nlohmann::json json{{"cell", config.cell.name()},

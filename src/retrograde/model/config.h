@@ -2,6 +2,7 @@
 // built again, and nothing else.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
@@ -65,8 +66,20 @@ struct Config {
   void validate() const;
 };
 
-// "weight_ih" of layer 1 in reverse: weight_ih_l1_reverse.
-std::string block_name(std::string_view what, std::size_t layer, bool reverse);
+// "weight_ih" of layer 1 in reverse: weight_ih_l1_reverse. Asked for at every step, so it is not on the heap.
+class BlockName {
+ public:
+  BlockName(std::string_view what, std::size_t layer, bool reverse);
+  operator std::string_view() const { return {text_.data(), size_}; }
+  operator std::string() const { return {text_.data(), size_}; }
+
+ private:
+  std::array<char, 48> text_;
+  std::size_t size_;
+};
+inline BlockName block_name(std::string_view what, std::size_t layer, bool reverse) {
+  return {what, layer, reverse};
+}
 
 // The library's own cells and activations only; a user's own need their code (see from_json's `cells`).
 nlohmann::json to_json(const Config& config);

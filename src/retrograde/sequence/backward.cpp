@@ -4,6 +4,7 @@
 
 #include "retrograde/base/error.h"
 #include "retrograde/sequence/layers.h"
+#include "retrograde/sequence/passes.h"
 #include "retrograde/sequence/window.h"
 
 namespace retrograde {
@@ -18,173 +19,227 @@ void Gradients<T>::clear() {
 
 namespace {
 
-// dz = J(activation)ᵀ dy by rows, in place.
+// dz = J(activation)ᵀ dy on output rows [first, last), in place.
 template <class T>
-void through_activation(const Tape<T>& tape, T* d) {
+void through_activation(const Tape<T>& tape, std::size_t first, std::size_t last, T* d) {
   using V = Vector<IsaGeneric, T>;
+  constexpr auto lanes = static_cast<std::size_t>(kLanes<V>);
   const Config& config = tape.config_;
-  const std::size_t count = tape.index_.size(), width = config.output_width(), stride = tape.output_stride_;
+  const std::size_t width = config.output_width(), stride = tape.output_stride_;
   if (!tape.activates()) return;
-  if (config.activation.is_softmax()) {
-    for (std::size_t r = 0; r < count; ++r) {
-      const T* const y = tape.outputs_.data() + r * stride;
-      T* const row = d + r * stride;
+  for (std::size_t r = first; r < last; ++r, d += stride) {
+    if (config.activation.is_softmax()) {
+      const T* const y = tape.y() + r * stride;
       T dot{};
-      for (std::size_t o = 0; o < width; ++o) dot += row[o] * y[o];
-      for (std::size_t o = 0; o < width; ++o) row[o] = y[o] * (row[o] - dot);
-    }
-  } else {
-    for (std::size_t r = 0; r < count; ++r)
-      for (std::size_t i = r * stride; i < r * stride + width; i += static_cast<std::size_t>(kLanes<V>)) {
-        const std::size_t left = r * stride + width - i;
-        const V product =
-            load<V>(d + i) * config.activation.elementwise().derivative(load<V>(tape.head_.data() + i));
-        store(d + i, left < static_cast<std::size_t>(kLanes<V>) ? first_lanes(product, left) : product);
+      for (std::size_t o = 0; o < width; ++o) dot += d[o] * y[o];
+      for (std::size_t o = 0; o < width; ++o) d[o] = y[o] * (d[o] - dot);
+    } else {
+      for (std::size_t i = 0; i < width; i += lanes) {
+        const V slope = config.activation.elementwise().derivative(load<V>(tape.z_ + r * stride + i));
+        store(d + i, first_lanes(load<V>(d + i) * slope, std::min(lanes, width - i)));
       }
-  }
-}
-
-// From the head's rows to the last layer's, and the head's own gradient.
-template <class T>
-void head_backward(Tape<T>& tape, Gradients<T>& gradients) {
-  const Config& config = tape.config_;
-  const AffineKernels<T>& affine = affine_kernels<T>();
-  const std::size_t inputs = config.features(), width = config.output_width(), count = tape.index_.size();
-  const std::size_t stride = detail::output_gradient_stride(tape, config.layers() - 1);
-  const bool last = config.at == At::last;
-  Buffer<T>& d_output = tape.work_.d_output[config.layers() - 1];
-  if (!config.outputs && !last && tape.output_stride_ == stride) return std::swap(d_output, tape.work_.dz);
-  const T* const dz = tape.work_.dz.data();
-  T* const top =
-      last ? zeros(d_output, tape.rows_.size() * stride) : reserve(d_output, tape.rows_.size() * stride);
-  T* const d = last ? reserve(tape.work_.last, count * stride) : top;
-  if (config.outputs) {
-    affine.backward(inputs, width, tape.head_packed_.data(), count, dz, d, stride);
-    affine.weights(inputs, width, count, tape.head_x_, tape.head_x_stride_, dz,
-                   gradients.parameters["head.weight"].data(), gradients.parameters.find("head.bias"),
-                   reserve(tape.work_.scratch, affine.packed_size(inputs, width)));
-  } else {
-    for (std::size_t r = 0; r < count; ++r) std::copy_n(dz + r * tape.output_stride_, width, d + r * stride);
-  }
-  if (last)
-    for (std::size_t b = 0; b < count; ++b)
-      std::copy_n(d + b * stride, stride, top + tape.rows_.last(b) * stride);
-}
-
-// Rows after which nothing goes back: a step t (t > 0) that begins a chunk, in the direction's own time.
-template <class T>
-const std::uint8_t* cuts(Tape<T>& tape, const Bptt& bptt, std::size_t d) {
-  if (bptt.kind != Bptt::Kind::chunk) return nullptr;
-  const Rows& rows = tape.rows_;
-  tape.work_.cut.resize(rows.size());
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    const std::size_t t = rows.step(d == 1 ? rows.reversed(r) : r);
-    tape.work_.cut[r] = d == 1 ? (t + 1) % bptt.length == 0 && t + 1 < rows.length(rows.sequence(r))
-                               : t % bptt.length == 0 && t > 0;
-  }
-  return tape.work_.cut.data();
-}
-
-}  // namespace
-
-namespace {
-
-template <class T>
-void layers_backward(Tape<T>& tape, const State<T>* final_state, const Bptt& bptt, Gradients<T>& gradients) {
-  const Config& config = tape.config_;
-  const Rows& rows = tape.rows_;
-  const CellKernels<T>& kernels = config.cell.kernels<T>();
-  auto& work = tape.work_;
-  for (std::size_t k = config.layers(); k-- > 0;) {
-    const bool bottom = k == 0;
-    const bool want_dx = !bottom || gradients.want_dx || config.embedding;
-    const std::size_t in_stride = tape.layer(k, 0).input.stride;
-    Buffer<T>& below = bottom ? work.last : work.d_output[k - 1];
-    T* const dx = want_dx ? reserve(below, rows.size() * in_stride) : nullptr;
-    for (std::size_t d = 0; d < config.directions(); ++d) {
-      auto& layer = tape.layer(k, d);
-      const T* const dy = detail::output_gradient(tape, k, d, work.dy);
-      T* carry[2] = {};
-      for (std::size_t s = 0; s < config.states(); ++s) {
-        carry[s] = reserve(work.carry[s], rows.batch() * layer.stride);
-        detail::final_cotangent(tape, final_state, k, d, s, carry[s]);
-      }
-      T* const dx_own = dx && d == 1 ? reserve(work.dx_reversed, rows.size() * in_stride) : dx;
-      T* const gradient = zeros(work.gradient, kernels.offsets(layer.shape).gradient_size);
-      kernels.backward(config.cell.get(),
-                       {.rows = rows.view(),
-                        .first = 0,
-                        .last = rows.view().steps,
-                        .shape = layer.shape,
-                        .packed = layer.packed.data(),
-                        .input = layer.input,
-                        .tape = layer.view,
-                        .dy = dy,
-                        .cut = cuts(tape, bptt, d),
-                        .carry = {carry[0], carry[1]},
-                        .dx = dx_own,
-                        .gradient = gradient,
-                        .scratch = reserve(work.scratch, kernels.scratch_size(layer.shape, rows.view()))});
-      detail::unpack(tape, k, d, gradient, gradients);
-      for (std::size_t s = 0; s < config.states(); ++s) detail::add_start(tape, k, d, s, carry[s], gradients);
-      if (dx_own != dx) detail::add_reversed(rows, in_stride, dx_own, dx);
     }
-    if (bottom && want_dx) detail::add_input(tape, dx, in_stride, gradients);
-    if (!bottom) detail::times_dropout(tape, k - 1, dx);
   }
 }
 
-// From the gradient by the head's pre-activations, by rows in work_.dz, all the way down.
 template <class T>
-void from_rows(const Network<T>& network, Tape<T>& tape, const State<T>* final_state, const Bptt& bptt,
-               Gradients<T>& gradients) {
+void check_fits(const Network<T>& network, const Tape<T>& tape, const Gradients<T>& gradients) {
   if (!tape.has_tape_) throw UsageError("the forward kept no tape; run it with keep_tape");
   if (network.config().hidden != tape.config_.hidden || network.config().inputs != tape.config_.inputs)
     throw UsageError("the tape is another network's");
   if (gradients.want_dx && tape.config_.tokens)
     throw UsageError("tokens have no gradient; want_dx goes with dense input");
-  tape.work_.d_output.resize(tape.config_.layers());
-  head_backward(tape, gradients);
-  if (bptt.kind == Bptt::Kind::window)
-    window_backward(tape, final_state, bptt.length, gradients);
-  else
-    layers_backward(tape, final_state, bptt, gradients);
 }
 
-void check_loss_fits(const Loss& loss, const Config& config) {
-  const bool identity = !config.activation.is_softmax() &&
-                        config.activation.elementwise().kind() == Nonlinearity::Kind::identity;
-  if (loss.kind() == Loss::Kind::softmax_cross_entropy && !identity && !config.activation.is_softmax())
+// One backward over the whole tape.
+template <class T, class Top>
+void sweep(Tape<T>& tape, const State<T>* final_state, const Bptt& bptt, Gradients<T>& gradients, Top top) {
+  detail::Sweep<T> sweep(tape, bptt, gradients);
+  sweep.begin(final_state);
+  sweep.run(top);
+  sweep.end();
+}
+
+}  // namespace
+
+namespace detail {
+
+template <class T>
+void check_loss_fits(const Loss& loss, const Target<T>& target, const Config& config, std::size_t batch,
+                     std::size_t steps) {
+  const auto kind = config.activation.elementwise().kind();
+  const bool softmax = config.activation.is_softmax();
+  if (loss.kind() == Loss::Kind::softmax_cross_entropy && !softmax && kind != Nonlinearity::Kind::identity)
     throw UsageError(
         "softmax_cross_entropy is taken from the head's pre-activations; the output activation may be "
-        "softmax or "
-        "identity, not {}",
+        "softmax "
+        "or identity, not {}",
         config.activation.name());
-  if (loss.kind() == Loss::Kind::binary_cross_entropy && !identity &&
-      (config.activation.is_softmax() ||
-       config.activation.elementwise().kind() != Nonlinearity::Kind::sigmoid))
+  if (loss.kind() == Loss::Kind::binary_cross_entropy &&
+      (softmax || (kind != Nonlinearity::Kind::identity && kind != Nonlinearity::Kind::sigmoid)))
     throw UsageError(
         "binary_cross_entropy is taken from the head's pre-activations; the output activation may be sigmoid "
-        "or "
-        "identity, not {}",
+        "or identity, not {}",
         config.activation.name());
-}
-
-template <class S>
-void check_target(const Config& config, const Rows& rows, const Target<S>& target) {
-  const std::size_t entries = rows.batch() * (config.at == At::every ? rows.steps() : 1);
+  const bool every = config.at == At::every;
+  const std::size_t entries = batch * (every ? steps : 1);
   const auto fits = [&](const char* what, std::size_t got, std::size_t width) {
     if (got != 0 && got != entries * width)
-      throw UsageError("the target has {} {}; {} sequences{} want {}", got, what, rows.batch(),
-                       config.at == At::every ? fmt::format(" of {} steps", rows.steps()) : "",
-                       entries * width);
+      throw UsageError("the target has {} {}; {} sequences{} want {}", got, what, batch,
+                       every ? fmt::format(" of {} steps", steps) : "", entries * width);
   };
   fits("values", target.values.size(), config.output_width());
   fits("classes", target.classes.size(), 1);
   fits("weights", target.weights.size(), 1);
 }
 
-}  // namespace
+template <class T>
+void loss_gradient(Tape<T>& tape, const Loss& loss, const Target<T>& target, double denominator,
+                   std::size_t first, std::size_t last, double& value) {
+  const bool on_z = loss.on_preactivations();
+  T* const dz = reserve(tape.work_.dz, (last - first) * tape.output_stride_);
+  loss.add(tape.loss_rows(on_z, first, last), target, denominator, value, dz);
+  if (!on_z) through_activation(tape, first, last, dz);
+}
+
+template <class T>
+Sweep<T>::Sweep(Tape<T>& tape, const Bptt& bptt, Gradients<T>& gradients)
+    : tape_(tape), config_(tape.config_), bptt_(bptt), gradients_(gradients) {}
+
+template <class T>
+void Sweep<T>::begin(const State<T>* final_state) {
+  auto& work = tape_.work_;
+  const CellKernels<T>& kernels = config_.cell.template kernels<T>();
+  work.d_output.resize(config_.layers());
+  for (auto* buffers : {&work.gradient, &work.carry[0], &work.carry[1]})
+    buffers->resize(tape_.layers_.size());
+  for (std::size_t k = 0; k < config_.layers(); ++k)
+    for (std::size_t d = 0; d < config_.directions(); ++d) {
+      const std::size_t block = k * config_.directions() + d;
+      const auto& layer = tape_.layer(k, d);
+      zeros(work.gradient[block], kernels.offsets(layer.shape).gradient_size);
+      for (std::size_t s = 0; s < config_.states(); ++s)
+        final_cotangent(tape_, final_state, k, d, s,
+                        zeros(work.carry[s][block], tape_.given_start_.size() * layer.stride));
+    }
+  if (config_.outputs)
+    zeros(work.head_gradient, affine_kernels<T>().packed_size(config_.features(), config_.outputs));
+}
+
+// Rows after which nothing goes back: a step t (t > 0) that begins a chunk, in the direction's own time.
+template <class T>
+void Sweep<T>::mark_cuts() {
+  if (bptt_.kind != Bptt::Kind::chunk) return;
+  const Rows& rows = tape_.rows_;
+  for (std::size_t d = 0; d < config_.directions(); ++d) {
+    auto& cut = tape_.work_.cut[d];
+    cut.resize(rows.size());
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      const std::size_t t = rows.step(d == 1 ? rows.reversed(r) : r);
+      cut[r] = d == 1 ? (t + 1) % bptt_.length == 0 && t + 1 < rows.length(rows.sequence(r))
+                      : t % bptt_.length == 0 && t > 0;
+    }
+  }
+}
+
+// From the head's rows to the last layer's, by the stretch, and the head's own gradient.
+template <class T>
+const T* Sweep<T>::head(Segment stretch, std::size_t first, std::size_t last) {
+  const AffineKernels<T>& affine = affine_kernels<T>();
+  auto& work = tape_.work_;
+  const std::size_t inputs = config_.features(), width = config_.output_width(), count = last - first;
+  const std::size_t stride = output_gradient_stride(tape_, config_.layers() - 1);
+  const bool at_last = config_.at == At::last;
+  if (!config_.outputs && !at_last && tape_.output_stride_ == stride) return work.dz.data();
+  Buffer<T>& d_output = work.d_output[config_.layers() - 1];
+  T* const top =
+      at_last ? zeros(d_output, stretch.rows() * stride) : reserve(d_output, stretch.rows() * stride);
+  T* const d = at_last ? reserve(work.last, count * stride) : top;
+  if (config_.outputs) {
+    affine.backward(inputs, width, tape_.head_packed_.data(), count, work.dz.data(), d, stride);
+    affine.weights(inputs, width, count, tape_.head_x_ + first * tape_.head_x_stride_, tape_.head_x_stride_,
+                   work.dz.data(), work.head_gradient.data());
+  } else {
+    for (std::size_t r = 0; r < count; ++r)
+      std::copy_n(work.dz.data() + r * tape_.output_stride_, width, d + r * stride);
+  }
+  for (std::size_t r = 0; at_last && r < count; ++r) {
+    const std::size_t b = tape_.rows_.batch() - 1 - (first + r);
+    std::copy_n(d + r * stride, stride, top + (tape_.rows_.last(b) - stretch.begin) * stride);
+  }
+  return top;
+}
+
+template <class T>
+void Sweep<T>::layer(std::size_t k, std::size_t d, Segment stretch, const T* dy, T* dx) {
+  const CellKernels<T>& kernels = config_.cell.template kernels<T>();
+  const StepRows rows = tape_.rows_.view();
+  const std::size_t block = k * config_.directions() + d;
+  auto& work = tape_.work_;
+  auto& layer = tape_.layer(k, d);
+  BackwardCall<T> call{
+      .layer = tape_.call(
+          k, d, reserve(work.scratch, kernels.scratch_size(layer.shape, tape_.segment_room(), rows.batch()))),
+      .segment = {.first = stretch.last},
+      .cut = bptt_.kind == Bptt::Kind::chunk ? work.cut[d].data() : nullptr,
+      .gradient = work.gradient[block].data()};
+  for (std::size_t s = 0; s < config_.states(); ++s) call.carry[s] = work.carry[s][block].data();
+  while (call.segment.first > stretch.first) {
+    call.segment = Segment::until(rows, call.segment.first, stretch.first, tape_.segment_rows());
+    const std::size_t row = call.segment.begin - stretch.begin;
+    call.dy = dy + row * layer.stride;
+    call.dx = dx ? dx + row * layer.input.stride : nullptr;
+    kernels.backward(config_.cell.get(), call);
+  }
+}
+
+template <class T>
+void Sweep<T>::stretch(Segment stretch, std::size_t first, std::size_t last) {
+  auto& work = tape_.work_;
+  const T* dy = head(stretch, first, last);
+  if (bptt_.kind == Bptt::Kind::window) return window_backward(tape_, dy, bptt_.length, gradients_);
+  for (std::size_t k = config_.layers(); k-- > 0;) {
+    const bool want_dx = k > 0 || gradients_.want_dx || config_.embedding;
+    const std::size_t in_stride = tape_.layer(k, 0).input.stride, size = stretch.rows() * in_stride;
+    T* const dx = want_dx ? reserve(k > 0 ? work.d_output[k - 1] : work.dx, size) : nullptr;
+    for (std::size_t d = 0; d < config_.directions(); ++d) {
+      T* const own = dx && d == 1 ? reserve(work.dx_reversed, size) : dx;
+      layer(k, d, stretch, output_gradient(tape_, k, d, stretch, dy), own);
+      if (own != dx) add_reversed(tape_.rows_, in_stride, own, dx);
+    }
+    if (k > 0) times_dropout(tape_, k - 1, stretch, dx);
+    if (k == 0 && want_dx) add_input(tape_, stretch, dx, in_stride, gradients_);
+    dy = dx;
+  }
+}
+
+template <class T>
+void Sweep<T>::end() {
+  auto& work = tape_.work_;
+  for (std::size_t k = 0; k < config_.layers(); ++k)
+    for (std::size_t d = 0; d < config_.directions(); ++d) {
+      const std::size_t block = k * config_.directions() + d;
+      unpack(tape_, k, d, work.gradient[block].data(), gradients_);
+      for (std::size_t s = 0; s < config_.states(); ++s)
+        add_start(tape_, k, d, s, work.carry[s][block].data(), gradients_);
+    }
+  if (config_.outputs)
+    affine_kernels<T>().unpack(config_.features(), config_.outputs, work.head_gradient.data(),
+                               gradients_.parameters["head.weight"].data(),
+                               gradients_.parameters.find("head.bias"));
+}
+
+template class Sweep<float>;
+template class Sweep<double>;
+#define RETROGRADE_INSTANTIATE(T)                                                                        \
+  template void check_loss_fits(const Loss&, const Target<T>&, const Config&, std::size_t, std::size_t); \
+  template void loss_gradient(Tape<T>&, const Loss&, const Target<T>&, double, std::size_t, std::size_t, \
+                              double&);
+RETROGRADE_INSTANTIATE(float)
+RETROGRADE_INSTANTIATE(double)
+#undef RETROGRADE_INSTANTIATE
+
+}  // namespace detail
 
 template <class T>
 void backward(const Network<T>& network, Tape<T>& tape, const Cotangent<T>& cotangent, const Bptt& bptt,
@@ -195,38 +250,41 @@ void backward(const Network<T>& network, Tape<T>& tape, const Cotangent<T>& cota
     if (!given.empty() && given.size() != entries * width)
       throw UsageError("a cotangent of the outputs has {} values; the outputs have {}", given.size(),
                        entries * width);
-  T* const dz = reserve(tape.work_.dz, tape.index_.size() * stride);
-  for (std::size_t r = 0; r < tape.index_.size(); ++r) {
-    T* const end = cotangent.outputs.empty() ? dz + r * stride
-                                             : std::copy_n(cotangent.outputs.data() + tape.index_[r] * width,
-                                                           width, dz + r * stride);
-    std::fill(end, dz + (r + 1) * stride, T{});
-  }
-  through_activation(tape, dz);
-  if (!cotangent.head_preactivations.empty())
-    for (std::size_t r = 0; r < tape.index_.size(); ++r)
-      for (std::size_t o = 0; o < width; ++o)
-        dz[r * stride + o] += cotangent.head_preactivations[tape.index_[r] * width + o];
-  from_rows(network, tape, cotangent.final_state, bptt, gradients);
+  check_fits(network, tape, gradients);
+  sweep(tape, cotangent.final_state, bptt, gradients, [&](std::size_t first, std::size_t last) {
+    T* const dz = reserve(tape.work_.dz, (last - first) * stride);
+    const auto each_row = [&](std::span<const T> from, auto f) {
+      for (std::size_t r = first; r < last; ++r)
+        f(from.data() + tape.index_[r] * width, dz + (r - first) * stride);
+    };
+    std::fill_n(dz, (last - first) * stride, T{});
+    if (!cotangent.outputs.empty())
+      each_row(cotangent.outputs, [&](const T* from, T* to) { std::copy_n(from, width, to); });
+    through_activation(tape, first, last, dz);
+    if (!cotangent.head_preactivations.empty())
+      each_row(cotangent.head_preactivations, [&](const T* from, T* to) {
+        for (std::size_t o = 0; o < width; ++o) to[o] += from[o];
+      });
+  });
 }
 
 template <class T>
-auto loss_of(const Tape<T>& tape, const Loss& loss, const Target<typename RealOf<T>::type>& target)
-    -> std::conditional_t<std::is_same_v<T, float>, double, T> {
-  check_loss_fits(loss, tape.config_);
-  check_target(tape.config_, tape.rows_, target);
-  return loss.evaluate<T>(tape.loss_rows(loss.on_preactivations()), target, nullptr);
+SumOf<T> loss_of(const Tape<T>& tape, const Loss& loss, const Target<typename RealOf<T>::type>& target) {
+  detail::check_loss_fits(loss, target, tape.config_, tape.rows_.batch(), tape.rows_.steps());
+  return loss.evaluate<T>(tape.loss_rows(loss.on_preactivations(), 0, tape.index_.size()), target, nullptr);
 }
 
 template <class T>
 double loss_and_gradients(const Network<T>& network, Tape<T>& tape, const Loss& loss, const Target<T>& target,
                           const Bptt& bptt, Gradients<T>& gradients) {
-  check_loss_fits(loss, tape.config_);
-  check_target(tape.config_, tape.rows_, target);
-  T* const dz = reserve(tape.work_.dz, tape.index_.size() * tape.output_stride_);
-  const double value = loss.evaluate<T>(tape.loss_rows(loss.on_preactivations()), target, dz);
-  if (!loss.on_preactivations()) through_activation(tape, dz);
-  from_rows<T>(network, tape, nullptr, bptt, gradients);
+  detail::check_loss_fits(loss, target, tape.config_, tape.rows_.batch(), tape.rows_.steps());
+  check_fits(network, tape, gradients);
+  double weight = 0, value = 0;
+  loss.add_weight(tape.loss_rows(false, 0, tape.index_.size()), target, weight);
+  const double denominator = loss.denominator(weight, tape.rows_.batch());
+  sweep<T>(tape, nullptr, bptt, gradients, [&](std::size_t first, std::size_t last) {
+    detail::loss_gradient(tape, loss, target, denominator, first, last, value);
+  });
   return value;
 }
 

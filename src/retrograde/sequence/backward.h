@@ -40,8 +40,7 @@ void backward(const Network<T>& network, Tape<T>& tape, const Cotangent<T>& cota
 
 // The loss of the tape's outputs; for complex<double> too.
 template <class T>
-auto loss_of(const Tape<T>& tape, const Loss& loss, const Target<typename RealOf<T>::type>& target)
-    -> std::conditional_t<std::is_same_v<T, float>, double, T>;
+SumOf<T> loss_of(const Tape<T>& tape, const Loss& loss, const Target<typename RealOf<T>::type>& target);
 
 // The loss, and its gradients added.
 template <class T>

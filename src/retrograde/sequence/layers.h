@@ -25,17 +25,15 @@ std::size_t output_gradient_stride(const Tape<T>& tape, std::size_t k) {
                     std::max(affine_kernels<T>().lanes, config.cell.template kernels<T>().lanes), sizeof(T));
 }
 
-// Layer k's share, in direction d and its own time, of the gradient by its output rows.
+// Layer k's share, in direction d and its own time, of the gradient by its output rows of a stretch.
 template <class T>
-const T* output_gradient(Tape<T>& tape, std::size_t k, std::size_t d, Buffer<T>& room) {
+const T* output_gradient(Tape<T>& tape, std::size_t k, std::size_t d, Segment stretch, const T* from) {
   const Config& config = tape.config_;
-  const std::size_t stride = output_gradient_stride(tape, k);
+  const std::size_t stride = output_gradient_stride(tape, k), units = config.hidden[k];
   const auto& layer = tape.layer(k, d);
-  const T* const from = tape.work_.d_output[k].data();
   if (!config.bidirectional && stride == layer.stride) return from;
-  T* const out = zeros(room, tape.rows_.size() * layer.stride);
-  const std::size_t units = layer.shape.units;
-  for (std::size_t r = 0; r < tape.rows_.size(); ++r)
+  T* const out = zeros(tape.work_.dy, stretch.rows() * layer.stride);
+  for (std::size_t r = 0; r < stretch.rows(); ++r)
     std::copy_n(from + (d == 1 ? tape.rows_.reversed(r) : r) * stride + d * units, units,
                 out + r * layer.stride);
   return out;
@@ -66,21 +64,23 @@ void add_start(const Tape<T>& tape, std::size_t k, std::size_t d, std::size_t wh
         out[tape.rows_.order(b) * units + i] += rows_of_start[b * layer.stride + i];
 }
 
-// The gradient by the input rows, to the embedding or to dx.
+// The gradient by the input rows of a stretch, to the embedding or to dx.
 template <class T>
-void add_input(const Tape<T>& tape, const T* dx, std::size_t stride, Gradients<T>& gradients) {
+void add_input(const Tape<T>& tape, Segment stretch, const T* dx, std::size_t stride,
+               Gradients<T>& gradients) {
   const Config& config = tape.config_;
   const Rows& rows = tape.rows_;
   const std::size_t width = config.inputs_of(0);
-  if (config.embedding) {
-    const auto table = gradients.parameters["embedding.weight"];
-    for (std::size_t r = 0; r < rows.size(); ++r)
-      for (std::size_t i = 0; i < width; ++i)
-        table[static_cast<std::size_t>(tape.tokens_[r]) * width + i] += dx[r * stride + i];
-  } else {
-    gradients.dx.resize(rows.batch() * rows.steps() * width);
-    for (std::size_t r = 0; r < rows.size(); ++r)
-      for (std::size_t i = 0; i < width; ++i) gradients.dx[rows.index()[r] * width + i] += dx[r * stride + i];
+  T* to;
+  if (config.embedding)
+    to = gradients.parameters["embedding.weight"].data();
+  else
+    gradients.dx.resize(rows.entries() * width), to = gradients.dx.data();
+  for (std::size_t r = stretch.end; r-- > stretch.begin;) {
+    const T* const from = dx + (r - stretch.begin) * stride;
+    T* const row =
+        to + (config.embedding ? static_cast<std::size_t>(tape.tokens_[r]) : rows.index()[r]) * width;
+    for (std::size_t i = 0; i < width; ++i) row[i] += from[i];
   }
 }
 
@@ -94,12 +94,11 @@ void unpack(const Tape<T>& tape, std::size_t k, std::size_t d, const T* packed, 
       {find("weight_ih"), find("weight_hh"), find("bias_ih"), find("bias_hh")});
 }
 
-// The cotangent of the final states, sorted; zero if there is none.
+// The cotangent of the final states, sorted, over what is there; nothing if there is none.
 template <class T>
 void final_cotangent(const Tape<T>& tape, const State<T>* cotangent, std::size_t k, std::size_t d,
                      std::size_t which, T* out) {
   const auto& layer = tape.layer(k, d);
-  std::fill_n(out, tape.rows_.batch() * layer.stride, T{});
   if (!cotangent) return;
   const auto& states = which == 0 ? cotangent->h : cotangent->c;
   if (states.empty()) return;
@@ -114,9 +113,11 @@ void final_cotangent(const Tape<T>& tape, const State<T>* cotangent, std::size_t
 }
 
 template <class T>
-void times_dropout(const Tape<T>& tape, std::size_t k, T* d) {
-  const auto& mask = tape.dropout_[k];
-  for (std::size_t i = 0; i < mask.size(); ++i) d[i] *= mask[i];
+void times_dropout(const Tape<T>& tape, std::size_t k, Segment stretch, T* d) {
+  if (!tape.drops_) return;
+  const std::size_t stride = tape.output_stride(k);
+  const T* const mask = tape.dropout_[k].data() + stretch.begin * stride;
+  for (std::size_t i = 0; i < stretch.rows() * stride; ++i) d[i] *= mask[i];
 }
 
 }  // namespace retrograde::detail

@@ -15,11 +15,20 @@ class Rows {
   // `lengths`: one each of the `batch` sequences, in any order, 1 .. steps; empty: all have `steps`. Throws
   // UsageError. Memory is kept from one batch to the next.
   void assign(std::size_t batch, std::size_t steps, std::span<const std::size_t> lengths);
+  // Only steps [first, last) of that batch, and the sequences that are longer than `first`; they keep their
+  // order. `last` is no more than the longest one's length.
+  void assign(std::size_t batch, std::size_t steps, std::span<const std::size_t> lengths, std::size_t first,
+              std::size_t last);
 
   std::size_t batch() const { return order_.size(); }
-  std::size_t steps() const { return steps_; }  // as given, padding included
+  std::size_t steps() const { return steps_; }      // as given, padding included
+  std::size_t entries() const { return entries_; }  // B T as given
   std::size_t size() const { return sequence_.size(); }
   StepRows view() const { return {offset_.data(), offset_.size() - 1}; }
+  // Sequences with more than t of these steps, t counted from the first of them.
+  std::size_t longer_than(std::size_t t) const {
+    return t + 1 < offset_.size() ? offset_[t + 1] - offset_[t] : going_on_;
+  }
 
   // Sorted position -> the caller's index, and the length there.
   std::size_t order(std::size_t b) const { return order_[b]; }
@@ -28,7 +37,7 @@ class Rows {
   // at the same moment for the reverse direction, and (b, t) in a [B, T] array of the caller's.
   std::size_t sequence(std::size_t row) const { return sequence_[row]; }
   std::size_t step(std::size_t row) const { return step_[row]; }
-  std::size_t row(std::size_t b, std::size_t t) const { return offset_[t] + b; }
+  std::size_t row(std::size_t b, std::size_t t) const { return offset_[t - first_] + b; }
   std::size_t reversed(std::size_t row) const { return reversed_[row]; }
   std::size_t last(std::size_t b) const { return this->row(b, lengths_[b] - 1); }
   std::span<const std::size_t> sequences() const { return sequence_; }
@@ -36,7 +45,7 @@ class Rows {
   std::span<const std::size_t> index() const { return index_; }
 
  private:
-  std::size_t steps_ = 0;
+  std::size_t steps_ = 0, entries_ = 0, first_ = 0, going_on_ = 0;
   std::vector<std::size_t> order_, lengths_, offset_;
   std::vector<std::size_t> sequence_, step_, previous_, reversed_, index_;
 };

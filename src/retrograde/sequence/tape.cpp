@@ -8,12 +8,12 @@
 namespace retrograde {
 
 template <class T>
-std::vector<T> Tape<T>::batch_first(const Buffer<T>& rows) const {
+std::vector<T> Tape<T>::batch_first(const T* rows) const {
   const std::size_t width = config_.output_width();
   const std::size_t entries = rows_.batch() * (config_.at == At::every ? rows_.steps() : 1);
   std::vector<T> result(entries * width);
   for (std::size_t r = 0; r < index_.size(); ++r)
-    std::copy_n(rows.data() + r * output_stride_, width, result.data() + index_[r] * width);
+    std::copy_n(rows + r * output_stride_, width, result.data() + index_[r] * width);
   return result;
 }
 
@@ -64,15 +64,23 @@ std::vector<T> Tape<T>::preactivations(std::size_t k, bool reverse) const {
 template <class T>
 State<T> Tape<T>::final_state() const {
   State<T> result;
-  for (const Layer& from : layers_)
-    for (std::size_t s = 0; s < config_.states(); ++s) {
-      const std::size_t units = from.shape.units;
-      auto& out = (s == 0 ? result.h : result.c).emplace_back(rows_.batch() * units);
-      for (std::size_t b = 0; b < rows_.batch(); ++b)
-        std::copy_n(from.states[s].data() + (rows_.batch() + rows_.last(b)) * from.stride, units,
-                    out.data() + rows_.order(b) * units);
-    }
+  final_state(result);
   return result;
+}
+
+template <class T>
+void Tape<T>::final_state(State<T>& result) const {
+  for (std::size_t s = 0; s < config_.states(); ++s) {
+    auto& blocks = s == 0 ? result.h : result.c;
+    blocks.resize(layers_.size());
+    for (std::size_t k = 0; k < layers_.size(); ++k) {
+      const Layer& from = layers_[k];
+      blocks[k].resize(rows_.batch() * from.shape.units);
+      for (std::size_t b = 0; b < rows_.batch(); ++b)
+        std::copy_n(from.states[s].data() + (rows_.batch() + rows_.last(b)) * from.stride, from.shape.units,
+                    blocks[k].data() + rows_.order(b) * from.shape.units);
+    }
+  }
 }
 
 template class Tape<float>;

@@ -13,11 +13,11 @@ constexpr std::size_t kTileRows = 96;
 template <class T>
 class WindowSweep {
  public:
-  WindowSweep(Tape<T>& tape, const State<T>* final_state, std::size_t reach)
+  WindowSweep(Tape<T>& tape, const T* d_output, std::size_t reach)
       : tape_(tape),
         config_(tape.config_),
         rows_(tape.rows_),
-        final_state_(final_state),
+        d_output_(d_output),
         reach_(static_cast<std::ptrdiff_t>(std::min(reach, rows_.view().steps - 1))) {
     auto& work = tape_.work_;
     work.da_sum.resize(tape_.layers_.size());
@@ -44,37 +44,35 @@ class WindowSweep {
     }
   }
 
-  // From the sums to the gradients of weights, start states and input.
+  // From the sums to the gradients of weights, by the start states and by the input.
   void finish(Gradients<T>& gradients) {
     const CellKernels<T>& kernels = config_.cell.template kernels<T>();
     auto& work = tape_.work_;
     const bool want_dx = gradients.want_dx || config_.embedding;
     const std::size_t in_stride = tape_.layer(0, 0).input.stride;
-    T* const dx = want_dx ? reserve(work.last, rows_.size() * in_stride) : nullptr;
+    T* const dx = want_dx ? reserve(work.dx, rows_.size() * in_stride) : nullptr;
     each_block([&](std::size_t k, std::size_t d, std::size_t i) {
       auto& layer = tape_.layer(k, d);
-      T* const dx_own = k > 0 || !dx ? nullptr
-                        : d == 1     ? reserve(work.dx_reversed, rows_.size() * in_stride)
-                                     : dx;
-      T* const gradient = zeros(work.gradient, kernels.offsets(layer.shape).gradient_size);
-      kernels.weights({.rows = rows_.view(),
-                       .first = 0,
-                       .last = rows_.view().steps,
-                       .shape = layer.shape,
-                       .packed = layer.packed.data(),
-                       .input = layer.input,
-                       .tape = layer.view,
-                       .da = work.da_sum[i].data(),
-                       .da_panel = rows_.size() * kernels.lanes * config_.cell.slots().slots,
-                       .dx = dx_own,
-                       .gradient = gradient,
-                       .scratch = reserve(work.scratch, kernels.scratch_size(layer.shape, rows_.view()))});
-      detail::unpack(tape_, k, d, gradient, gradients);
-      for (std::size_t s = 0; s < config_.states(); ++s)
-        detail::add_start(tape_, k, d, s, work.start[s][i].data(), gradients);
-      if (dx_own && d == 1) detail::add_reversed(rows_, in_stride, dx_own, dx);
+      T* const own = k > 0 || !dx ? nullptr
+                     : d == 1     ? reserve(work.dx_reversed, rows_.size() * in_stride)
+                                  : dx;
+      const StepRows rows = rows_.view();
+      const std::size_t slot_lanes = kernels.lanes * config_.cell.slots().slots;
+      WeightsCall<T> call{.layer = tape_.call(k, d, scratch(layer, tape_.segment_room())),
+                          .segment = {.first = rows.steps},
+                          .da_panel = rows.size() * slot_lanes,
+                          .gradient = work.gradient[i].data()};
+      while (call.segment.first > 0) {
+        call.segment = Segment::until(rows, call.segment.first, 0, tape_.segment_rows());
+        call.da = work.da_sum[i].data() + call.segment.begin * slot_lanes;
+        call.dx = own ? own + call.segment.begin * in_stride : nullptr;
+        kernels.weights(call);
+      }
+      for (std::size_t s = 0; s < config_.states(); ++s) std::swap(work.start[s][i], work.carry[s][i]);
+      if (own && d == 1) detail::add_reversed(rows_, in_stride, own, dx);
     });
-    if (dx) detail::add_input(tape_, dx, in_stride, gradients);
+    if (dx)
+      detail::add_input(tape_, Segment::of(rows_.view(), 0, rows_.view().steps), dx, in_stride, gradients);
   }
 
  private:
@@ -82,6 +80,11 @@ class WindowSweep {
   void each_block(F f) {
     for (std::size_t k = 0; k < config_.layers(); ++k)
       for (std::size_t d = 0; d < config_.directions(); ++d) f(k, d, k * config_.directions() + d);
+  }
+
+  T* scratch(const typename Tape<T>::Layer& layer, std::size_t rows) {
+    return reserve(tape_.work_.scratch, config_.cell.template kernels<T>().scratch_size(
+                                            layer.shape, rows, std::max(rows, rows_.batch())));
   }
 
   // In two directions a displacement is −reach .. reach, else −reach .. 0.
@@ -113,8 +116,7 @@ class WindowSweep {
     const bool top = k + 1 == config_.layers();
     if (top && displacement != 0) return;
     const std::size_t stride = detail::output_gradient_stride(tape_, k);
-    const T* const from = top ? tape_.work_.d_output[k].data() + begin_ * stride
-                              : above(k, d == 1 ? -displacement : displacement);
+    const T* const from = top ? d_output_ + begin_ * stride : above(k, d == 1 ? -displacement : displacement);
     for (std::size_t i = 0; i < count_; ++i)
       if (tape_.work_.level.inside[i])
         for (std::size_t u = 0; u < layer.shape.units; ++u)
@@ -123,11 +125,9 @@ class WindowSweep {
 
   // The final states' cotangent is the error of an output at each sequence's own last step.
   void receive_final(std::size_t k, std::size_t d, T* const (&delta)[2]) {
-    if (!final_state_) return;
     const auto& layer = tape_.layer(k, d);
     for (std::size_t s = 0; s < config_.states(); ++s) {
-      T* const final = reserve(tape_.work_.carry[s], rows_.batch() * layer.stride);
-      detail::final_cotangent(tape_, final_state_, k, d, s, final);
+      const T* const final = tape_.work_.carry[s][k * config_.directions() + d].data();
       for (std::size_t i = 0; i < count_; ++i) {
         const std::size_t row = tape_.work_.level.row[i], b = rows_.sequence(row);
         if (row != rows_.last(b)) continue;
@@ -152,20 +152,14 @@ class WindowSweep {
       receive(k, d, displacement, delta[0]);
       if (displacement == 0) receive_final(k, d, delta);
       kernels.level(config_.cell.get(),
-                    {.count = count_,
+                    {.layer = tape_.call(k, d, scratch(layer, kTileRows)),
+                     .count = count_,
                      .row = work.level.row.data(),
                      .previous = work.level.previous.data(),
                      .sequence = work.level.sequence.data(),
-                     .shape = layer.shape,
-                     .packed = layer.packed.data(),
-                     .tape = layer.view,
-                     .batch = rows_.batch(),
                      .delta = {delta[0], delta[1]},
                      .dx = k > 0 ? above(k - 1, d == 1 ? -displacement : displacement) : nullptr,
-                     .dx_stride = layer.input.stride,
-                     .rows = rows_.size(),
-                     .da_sum = work.da_sum[block].data(),
-                     .scratch = reserve(work.scratch, kernels.level_scratch_size(layer.shape, kTileRows))});
+                     .da_sum = work.da_sum[block].data()});
       leave(layer, block, delta);
     }
   }
@@ -188,8 +182,8 @@ class WindowSweep {
 
   // What layer k receives goes through its output's dropout mask, that of the step where each row stands.
   void dropout(std::size_t k) {
+    if (!tape_.drops_) return;
     const auto& mask = tape_.dropout_[k];
-    if (mask.empty()) return;
     const std::size_t stride = tape_.layer(k + 1, 0).input.stride;
     for (std::ptrdiff_t displacement = -reach_; displacement <= (config_.bidirectional ? reach_ : 0);
          ++displacement) {
@@ -203,7 +197,7 @@ class WindowSweep {
   Tape<T>& tape_;
   const Config& config_;
   const Rows& rows_;
-  const State<T>* final_state_;
+  const T* d_output_;  // the gradient by the last layer's rows
   std::ptrdiff_t reach_;
   std::size_t begin_ = 0, count_ = 0;  // the tile's rows
 };
@@ -211,13 +205,13 @@ class WindowSweep {
 }  // namespace
 
 template <class T>
-void window_backward(Tape<T>& tape, const State<T>* final_state, std::size_t reach, Gradients<T>& gradients) {
-  WindowSweep<T> sweep(tape, final_state, reach);
+void window_backward(Tape<T>& tape, const T* d_output, std::size_t reach, Gradients<T>& gradients) {
+  WindowSweep<T> sweep(tape, d_output, reach);
   sweep.run();
   sweep.finish(gradients);
 }
 
-template void window_backward(Tape<float>&, const State<float>*, std::size_t, Gradients<float>&);
-template void window_backward(Tape<double>&, const State<double>*, std::size_t, Gradients<double>&);
+template void window_backward(Tape<float>&, const float*, std::size_t, Gradients<float>&);
+template void window_backward(Tape<double>&, const double*, std::size_t, Gradients<double>&);
 
 }  // namespace retrograde

@@ -12,8 +12,10 @@
 
 namespace retrograde {
 
-// Continues from the gradient by the last layer's output rows (tape.work_.d_output). For backward() only.
+// Continues from the gradient by the last layer's output rows, and from what a sweep has begun: work_.carry
+// holds the cotangent of the final states and then the gradient by the start states, work_.gradient receives
+// the weights'. For backward() only.
 template <class T>
-void window_backward(Tape<T>& tape, const State<T>* final_state, std::size_t reach, Gradients<T>& gradients);
+void window_backward(Tape<T>& tape, const T* d_output, std::size_t reach, Gradients<T>& gradients);
 
 }  // namespace retrograde

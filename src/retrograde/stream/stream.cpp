@@ -14,7 +14,6 @@ Stream<T>::Stream(const Network<T>& network, std::size_t batch)
     throw UsageError("a bidirectional network reads sequences from their ends too; it cannot be streamed");
   if (batch == 0) throw UsageError("a stream needs a batch of at least 1; got 0");
   const CellKernels<T>& kernels = config_.cell.kernels<T>();
-  const StepRows rows{offsets_, 1};
   std::size_t scratch = 0;
   for (std::size_t k = 0; k < config_.layers(); ++k) {
     Layer& layer = layers_.emplace_back();
@@ -29,7 +28,7 @@ Stream<T>::Stream(const Network<T>& network, std::size_t batch)
         std::ranges::copy(network.parameters()[block_name(s == 0 ? "h0" : "c0", k, false)],
                           layer.start[s].begin());
     }
-    scratch = std::max(scratch, kernels.scratch_size(layer.shape, rows));
+    scratch = std::max(scratch, kernels.scratch_size(layer.shape, batch, batch));
   }
   zeros(scratch_, scratch);
   x_stride_ = round_up(config_.inputs_of(0), kernels.lanes);
@@ -128,14 +127,10 @@ void Stream<T>::run_layer(Layer& layer, LayerInput<T> input) {
     std::copy_n(layer.states[s].data() + size, size, layer.states[s].data());
     tape.states[s] = layer.states[s].data();
   }
-  config_.cell.kernels<T>().forward(config_.cell.get(), {.rows = {offsets_, 1},
-                                                         .first = 0,
-                                                         .last = 1,
-                                                         .shape = layer.shape,
-                                                         .packed = layer.packed.data(),
-                                                         .input = input,
-                                                         .tape = tape,
-                                                         .scratch = scratch_.data()});
+  const StepRows rows{offsets_, 1};
+  config_.cell.kernels<T>().forward(config_.cell.get(),
+                                    {rows, layer.shape, layer.packed.data(), input, tape, scratch_.data()},
+                                    Segment::of(rows, 0, 1));
 }
 
 template <class T>

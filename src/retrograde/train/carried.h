@@ -35,7 +35,7 @@ class Carried {
   }
 
   // The states after a batch; none: the next one begins anew.
-  void take(State<T> states) { states_ = std::move(states); }
+  void take(const State<T>& states) { states_ = states; }
   const State<T>& states() const { return states_; }
 
  private:

@@ -54,13 +54,14 @@ void Pieces<T>::begin(const BatchView<T>& batch, std::size_t steps, std::size_t 
   features_ = features;
   outputs_ = outputs;
   first_ = 0;
-  states_ = beginning.start ? *beginning.start : State<T>{};
+  has_states_ = beginning.start != nullptr;
+  if (has_states_) states_ = *beginning.start;
   given_.assign(beginning.given.begin(), beginning.given.end());
 }
 
 template <class T>
 ForwardOptions<T> Pieces<T>::beginning() const {
-  if (states_.h.empty()) return {};
+  if (!has_states_) return {};
   return {.start = &start_, .given = given_};
 }
 
@@ -93,7 +94,7 @@ const BatchView<T>* Pieces<T>::next() {
   piece_.target = {.values = part(batch_->target.values, outputs_, values_),
                    .classes = part(batch_->target.classes, 1, classes_),
                    .weights = part(batch_->target.weights, 1, weights_)};
-  if (!states_.h.empty()) {
+  if (has_states_) {
     gather(states_.h, input.batch, alive_, start_.h);
     gather(states_.c, input.batch, alive_, start_.c);
   }
@@ -105,6 +106,7 @@ template <class T>
 void Pieces<T>::carry(const State<T>& after) {
   scatter(after.h, alive_, batch_->input.batch, states_.h);
   scatter(after.c, alive_, batch_->input.batch, states_.c);
+  has_states_ = true;
   given_.clear();  // every later piece goes on from a state
 }
 

@@ -42,7 +42,8 @@ class Pieces {
   BatchView<T> piece_;
   std::vector<std::uint8_t> given_;  // of the first piece
   State<T> start_;                   // of the piece's sequences
-  State<T> states_;                  // of all the batch's sequences
+  State<T> states_;                  // of all the batch's sequences, if has_states_
+  bool has_states_ = false;
 };
 
 extern template class Pieces<float>;

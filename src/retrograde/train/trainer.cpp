@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -52,6 +53,9 @@ Trainer<T>::Trainer(Network<T>& network, const Method& method, TrainerOptions op
   for (const double limit : {options_.clip_norm, options_.clip_value})
     if (!(limit >= 0)) throw UsageError("the clipping limit is {}; it must be above 0, or 0 for none", limit);
   options_.schedule.factor(0);
+  if (options_.checkpoint && (network.config().bidirectional || options_.bptt.kind == Bptt::Kind::window))
+    throw UsageError("checkpoint is not for {}, which needs its whole tape",
+                     network.config().bidirectional ? "a bidirectional network" : "windows");
 }
 
 template <class T>
@@ -67,7 +71,7 @@ StepReport Trainer<T>::step(const BatchView<T>& batch) {
   StepReport report;
   const ForwardOptions<T> beginning = carried_.beginning(config, batch.input.batch, batch.starts);
   if (!cuts(batch)) {
-    if (update(batch, beginning, 1, report)) carried_.take(tape_.final_state());
+    if (update(batch, beginning, 1, report)) carried_.take(after_);
     return report;
   }
   const auto weight = [&](const BatchView<T>& part) {
@@ -77,10 +81,25 @@ StepReport Trainer<T>::step(const BatchView<T>& batch) {
   pieces_.begin(batch, options_.bptt.length, config.inputs, config.output_width(), beginning);
   while (const BatchView<T>* piece = pieces_.next()) {
     if (!update(*piece, pieces_.beginning(), weight(*piece) / whole, report)) return report;
-    pieces_.carry(tape_.final_state());
+    pieces_.carry(after_);
   }
   carried_.take(pieces_.states());
   return report;
+}
+
+template <class T>
+double Trainer<T>::loss_and_gradients(const BatchView<T>& batch, const ForwardOptions<T>& beginning) {
+  gradients_.clear();
+  if (options_.checkpoint) {
+    const double loss = checkpoints_.loss_and_gradients(*network_, batch.input, options_.loss, batch.target,
+                                                        options_.bptt, gradients_, beginning);
+    after_ = checkpoints_.final_state();
+    return loss;
+  }
+  forward(*network_, batch.input, tape_, beginning);
+  tape_.final_state(after_);
+  return retrograde::loss_and_gradients(*network_, tape_, options_.loss, batch.target, options_.bptt,
+                                        gradients_);
 }
 
 template <class T>
@@ -93,15 +112,13 @@ bool Trainer<T>::update(const BatchView<T>& batch, ForwardOptions<T> beginning, 
   if (!(targets > 0)) {
     beginning.keep_tape = false;
     forward(*network_, batch.input, tape_, beginning);
+    tape_.final_state(after_);
     return true;
   }
 
   Random random = masks();
   if (config.dropout > 0 || config.recurrent_dropout > 0) beginning.dropout = &random;
-  forward(*network_, batch.input, tape_, beginning);
-  gradients_.clear();
-  const double loss =
-      loss_and_gradients(*network_, tape_, options_.loss, batch.target, options_.bptt, gradients_);
+  const double loss = loss_and_gradients(batch, beginning);
   report.loss += share * loss;
   if (!std::isfinite(loss)) {
     random = masks();
@@ -127,7 +144,9 @@ bool Trainer<T>::update(const BatchView<T>& batch, ForwardOptions<T> beginning, 
 
 template <class T>
 Random Trainer<T>::masks() const {
-  return Random::named(options_.seed, fmt::format("dropout of update {}", updates()));
+  std::array<char, 48> purpose;
+  const auto end = fmt::format_to_n(purpose.data(), purpose.size(), "dropout of update {}", updates()).out;
+  return Random::named(options_.seed, {purpose.data(), end});
 }
 
 template <class T>

@@ -16,7 +16,7 @@
 
 #include "retrograde/optim/optimizer.h"
 #include "retrograde/optim/schedule.h"
-#include "retrograde/sequence/backward.h"
+#include "retrograde/sequence/checkpoint.h"
 #include "retrograde/train/batch_view.h"
 #include "retrograde/train/carried.h"
 #include "retrograde/train/pieces.h"
@@ -30,6 +30,8 @@ struct TrainerOptions {
   // always one.
   Bptt bptt = {};
   bool update_each_chunk = true;
+  // Long sequences in little memory: sequence/checkpoint.h. Not for bidirectional networks nor for windows.
+  bool checkpoint = false;
   double clip_norm = 0;   // 0: not clipped
   double clip_value = 0;  // 0: not clipped; done before clip_norm
   Schedule schedule = {};
@@ -74,7 +76,7 @@ class Trainer {
   const Network<T>& network() const { return *network_; }
   const Method& method() const { return optimizer_.method(); }
   const TrainerOptions& options() const { return options_; }
-  // What the last step's forward left: outputs, states.
+  // What the last step's forward left: outputs, states. With `checkpoint` it is empty.
   const Tape<T>& tape() const { return tape_; }
 
   // The states that sequences which go on will begin with; empty before the first batch.
@@ -87,6 +89,8 @@ class Trainer {
 
  private:
   bool cuts(const BatchView<T>& batch) const;
+  // Forward and backward: the loss; the gradients are those of this batch alone.
+  double loss_and_gradients(const BatchView<T>& batch, const ForwardOptions<T>& beginning);
   // One forward, backward and update, whose loss counts `share` in the report; false if something was not
   // finite.
   bool update(const BatchView<T>& batch, ForwardOptions<T> beginning, double share, StepReport& report);
@@ -96,8 +100,10 @@ class Trainer {
   Optimizer<T> optimizer_;
   Gradients<T> gradients_;
   Tape<T> tape_;
+  Checkpoints<T> checkpoints_;
   Pieces<T> pieces_;
   Carried<T> carried_;
+  State<T> after_;  // the last update's batch
   double rate_scale_ = 1;
 };
 

@@ -1,4 +1,4 @@
-#include "retrograde/kernels/nonlinearity.h"
+#include "retrograde/cells/nonlinearity.h"
 
 #include <fmt/ranges.h>
 
