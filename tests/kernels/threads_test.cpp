@@ -20,7 +20,7 @@ struct Threads : ::testing::Test {
 
 // Everything that one training step gives, in one vector.
 template <class T>
-std::vector<T> step(Cell cell, bool unequal) {
+std::vector<T> step(Cell cell, bool unequal, const Bptt& bptt = full()) {
   const std::size_t batch = 37, steps = 19, inputs = 61;
   const Network<T> network(Config{
       .cell = std::move(cell), .inputs = inputs, .hidden = {131}, .outputs = 3, .recurrent_dropout = 0.2});
@@ -36,7 +36,7 @@ std::vector<T> step(Cell cell, bool unequal) {
   forward(network, {batch, steps, x, {}, lengths}, tape, options);
   Gradients<T> gradients(network);
   gradients.want_dx = true;
-  backward(network, tape, {dy, {}, nullptr}, full(), gradients);
+  backward(network, tape, {dy, {}, nullptr}, bptt, gradients);
   std::vector<T> all = tape.outputs();
   all.insert(all.end(), gradients.parameters.flat().begin(), gradients.parameters.flat().end());
   all.insert(all.end(), gradients.dx.begin(), gradients.dx.end());
@@ -45,14 +45,15 @@ std::vector<T> step(Cell cell, bool unequal) {
 
 TEST_F(Threads, DoNotChangeABit) {
   for (const Cell& cell : std::vector<Cell>{Elman{}, Gru{}, Gru{.reset_after = false}, Lstm{}})
-    for (const bool unequal : {false, true}) {
-      set_threads(1);
-      const auto one = step<float>(cell, unequal);
-      for (const std::size_t count : {2, 3, 4}) {
-        set_threads(count);
-        EXPECT_EQ(step<float>(cell, unequal), one) << cell.name() << " with " << count;
+    for (const bool unequal : {false, true})
+      for (const Bptt& bptt : {full(), window(3)}) {
+        set_threads(1);
+        const auto one = step<float>(cell, unequal, bptt);
+        for (const std::size_t count : {2, 3, 4}) {
+          set_threads(count);
+          EXPECT_EQ(step<float>(cell, unequal, bptt), one) << cell.name() << " with " << count;
+        }
       }
-    }
 }
 
 TEST_F(Threads, OfTheCallerMayRunNetworksAtTheSameTime) {
