@@ -87,6 +87,15 @@ bool everything(const Atom& a, const std::vector<Target>& targets) {
   return a.pieces.size() == targets.size();
 }
 
+// Of the one output's error, as it reaches the last state.
+double norm_of_error(const Hypothesis& h) {
+  const Engine engine(h.problem);
+  const Plan plan = right_plan(h.problem);
+  double sum = 0;
+  for (double v : engine.evaluate(plan).up) sum += v * v;
+  return std::sqrt(sum);
+}
+
 // Mistakes of the sweep that a block mistake seen in all of its blocks cannot be told from.
 std::vector<Alternative> same_numbers(const Hypothesis& h, const std::vector<Target>& targets,
                                       const Atom& a) {
@@ -96,6 +105,10 @@ std::vector<Alternative> same_numbers(const Hypothesis& h, const std::vector<Tar
       !a.pieces.empty() && a.pieces.size() == sweep &&
       std::all_of(a.pieces.begin(), a.pieces.end(), [&](std::size_t i) { return below_head(targets[i]); });
   if (!all) return {};
+  if (a.name == "scale" && a.scale < 1 && h.problem.B == 1 && h.problem.net.last_output &&
+      round_number(a.scale * norm_of_error(h)))
+    return {{"clipped", fmt::format("the error that enters the sweep is clipped to the norm {:.4g}",
+                                    a.scale * norm_of_error(h))}};
   if (a.name == "scale")
     return {{"counted-twice", fmt::format("the outputs' errors enter the states {:.6g} times", a.scale)}};
   if (a.name == "first-step-skipped" && h.problem.net.last_output)
@@ -153,16 +166,13 @@ std::vector<Finding> findings_of(const Hypothesis& h, const std::vector<Target>&
     f.where = a.pieces.empty()         ? a.where
               : everything(a, targets) ? "every block"
                                        : fmt::format("{}", fmt::join(f.blocks, ", "));
-    std::set<std::string> seen = {fmt::format("{}{}", main.name, main.sentence)};
     std::set<std::string> names = {main.name};
     auto also = [&](const std::string& name, const std::string& sentence) {
       if (name == "scale" || name == "decay" || name == "clip") return;
-      if (names.insert(name).second && seen.insert(fmt::format("{}{}", name, sentence)).second)
-        f.equivalents.push_back({name, sentence});
+      if (names.insert(name).second) f.equivalents.push_back({name, sentence});
     };
     for (std::size_t i = 1; i < readings.size(); ++i) also(readings[i].name, readings[i].sentence);
     for (const Atom& e : best.equivalents[k]) also(e.name, e.sentence);
-    for (const std::string& other : a.aliases) also(other, a.sentence);
     for (const Alternative& other : same_numbers(h, targets, a)) also(other.name, other.sentence);
     // Other explanations that differ from this one in this mistake alone.
     for (std::size_t other = 1; other < found.best.size(); ++other) {
@@ -182,6 +192,7 @@ std::vector<Finding> findings_of(const Hypothesis& h, const std::vector<Target>&
         }
     }
     f.certainty = f.equivalents.empty() ? "certain" : "one of several";
+    for (const std::string& other : a.aliases) also(other, "the same line, by another name");
     out.push_back(f);
     if (!main.also.empty()) {
       f.name = main.also, f.sentence = main.also_sentence;

@@ -186,6 +186,7 @@ void add_flow(const Problem& problem, const std::vector<Step>& steps, Adder& to)
          "nothing is carried back from the next step's state: every step sees its own output's error alone",
          sum, "", 0.01, {7},
          [](LayerPlan& p) { for_source(p, Back::hc, [](Term& t) { t.coefficient = 0; }); });
+  to.also({"truncated"});
   to.add("carry-overwrites-upstream", "dh",
          "the carried error replaces the output's own error instead of being added to it (= for +=)", sum,
          "dh[t] = dh_next", 0.03, {8},
@@ -217,6 +218,7 @@ void add_flow(const Problem& problem, const std::vector<Step>& steps, Adder& to)
            for_source(p, Back::cc, [](Term& t) { t.coefficient = 0; });
            for_source(p, Back::hc, [](Term& t) { t.coefficient = 0; });
          });
+  to.also({"truncated"});
   to.add("carry-overwrites-upstream", "dc",
          "the carried dc replaces the part that comes from dh instead of being added to it", dc,
          "dc[t] = dc_next", 0.05, {entry - 10},

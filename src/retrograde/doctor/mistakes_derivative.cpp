@@ -27,7 +27,7 @@ struct Form {
   const char* alias = "";
 };
 
-constexpr const char* kFormula = "{0} uses a wrong formula for {1}'";
+constexpr const char* kFormula = "{0} multiplies by {2}, where {1}' is due";
 constexpr Form kForms[] = {
     {Of::preactivation, Fn::slope_at_state, 0, "derivative-at-state", 0.02,
      "{0} takes {1}' at the state (already activated), where {1}' of the pre-activation is due"},
@@ -116,6 +116,13 @@ class Adder {
 
   const std::vector<Step>& steps() const { return right_.steps; }
 
+  // Of the scope's first site.
+  const Factor& due(const Scope& scope) const {
+    const Site& first = scope.sites.front();
+    return steps()[first.step].terms[first.term].factors[first.factor];
+  }
+  std::string text(const Factor& factor) const { return text_of(problem_.net, factor); }
+
   void add(const Scope& scope, const char* name, const std::string& sentence, double weight,
            std::vector<std::string> aliases, std::function<Factor(const Factor&)> slip) {
     std::vector<int> entries;
@@ -131,10 +138,8 @@ class Adder {
                               });
     m.aliases = std::move(aliases);
     if (problem_.net.cell == Cell::elman) {
-      const Site& first = scope.sites.front();
-      const Factor& due = steps()[first.step].terms[first.term].factors[first.factor];
-      const std::string good = text_of(problem_.net, due);
-      m.yours = text_of(problem_.net, slip(due));
+      const std::string good = text(due(scope));
+      m.yours = text(slip(due(scope)));
       m.fix =
           scope.where == "the carry"
               ? fmt::format("dz[t] = ({}) * {}", words_.back_U(static_cast<int>(layer_), 0, "dz[t+1]"), good)
@@ -233,8 +238,10 @@ void add_forms(const Problem& problem, const Scope& scope, Adder& to) {
     if (*form.alias) aliases.push_back(form.alias);
     if (form.fn == Fn::one && cell == Cell::elman && scope.sites.size() == 1)
       aliases.push_back("parenthesis");
-    to.add(scope, form.name, fmt::format(fmt::runtime(form.says), scope.where, name(scope.f)), form.weight,
-           aliases, [form, cell](const Factor& due) { return slipped(form, due, cell); });
+    to.add(scope, form.name,
+           fmt::format(fmt::runtime(form.says), scope.where, name(scope.f),
+                       to.text(slipped(form, to.due(scope), cell))),
+           form.weight, aliases, [form, cell](const Factor& due) { return slipped(form, due, cell); });
   }
   to.add(scope, "derivative-wrong-step",
          fmt::format("{} takes {}' of the previous step, at t = 0 of the last (index -1)", scope.where,
