@@ -50,9 +50,7 @@ def orders(assignment: Assignment, agreeing: dict[str, int]) -> list[dict[str, i
     found = []
     for order in permutations(range(max(counts))):
         leaf = {
-            name: candidates[k]
-            for mates, candidates in assignment.open
-            for name, k in zip(mates, order, strict=True)
+            name: candidates[k] for mates, candidates in assignment.open for name, k in zip(mates, order, strict=True)
         }
         if all(leaf[name] == i for name, i in agreeing.items()):
             found.append(leaf)

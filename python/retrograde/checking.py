@@ -214,11 +214,8 @@ class Doctor:
             rest.append(("loss", np.asarray(value, dtype=np.float64)))
         if outputs is not None:
             rest.append(("outputs", to_numpy(outputs, "outputs")))
-        for name, array in numbers.items():
-            rest.append((name, array))
-        roles |= {
-            f"numeric_{name}": f"numeric gradient of {name}" for name in problem.arrays if f"numeric_{name}" in numbers
-        }
+        rest += numbers.items()
+        roles |= {f"numeric_{n}": f"numeric gradient of {n}" for n in problem.arrays if f"numeric_{n}" in numbers}
         named, general = _sorted_hints(hints or {}, {n: n for n in problem.arrays} | renamed | {"outputs": "outputs"})
 
         def arrays(claims: Arrays) -> list[tuple[str, NDArray[np.float64], str]]:
@@ -414,6 +411,7 @@ class _Watched:
         self._problem = problem
         self._function = function
         self._kept: tuple[Any, Arrays, Arrays] | None = None
+        self._widens = any(a.dtype == np.float32 for a in problem.arrays.values())
 
     def first(self) -> Any:
         """The function at the point given, which is not changed."""
@@ -429,13 +427,22 @@ class _Watched:
             self._kept = result, *self._kept[1:]
 
     def called(self, params: Arrays, batch: Arrays, renamed: Mapping[str, str]) -> Any:
-        before, data = self._typed(params, batch, renamed)
+        before, data = self._typed(params, batch, renamed, False)
         kept, self._kept = self._kept, None
-        if kept is not None and _equal(before, self._problem.arrays) and _equal(data, self._problem.batch_arrays):
+        own = _equal(before, self._problem.arrays) and _equal(data, self._problem.batch_arrays)
+        if kept is not None and own:
             result, after, data_after = kept
         else:
+            if not own and self._widens:  # the better oracle, where the function works in float64 too
+                before, data = self._typed(params, batch, renamed, True)
             after, data_after = ({n: a.copy() for n, a in arrays.items()} for arrays in (before, data))
-            result = self._asked(after, data_after)
+            try:
+                result = self._asked(after, data_after)
+            except (TypeError, ValueError, RuntimeError):
+                if own or not self._widens:
+                    raise
+                self._widens = False
+                return self.called(params, batch, renamed)
         given = {**params, **batch}  # the library takes a learned start state for a part of the batch
         for old, new, names in ((before, after, {n: n for n in after}), (data, data_after, renamed)):
             for name, array in new.items():
@@ -446,27 +453,27 @@ class _Watched:
     def _asked(self, params: Arrays, batch: Arrays) -> Any:
         """None where the function refuses a point of other shapes than the given one (a shorter sequence)."""
         own = all(a.shape == self._problem.batch_arrays[n].shape for n, a in batch.items())
-        if own:
-            return self._function(params, batch)
-        try:
-            return self._function(params, batch)
-        except Exception:
-            return None
+        with np.errstate(all="ignore"):  # far from the given point
+            if own:
+                return self._function(params, batch)
+            try:
+                return self._function(params, batch)
+            except Exception:
+                return None
 
-    def _typed(self, params: Arrays, batch: Arrays, renamed: Mapping[str, str]) -> tuple[Arrays, Arrays]:
-        """In the types that the user gave; what the library does not vary is as it was."""
+    def _typed(self, params: Arrays, batch: Arrays, renamed: Mapping[str, str], wide: bool) -> tuple[Arrays, Arrays]:
+        """In the types that the user gave, or in float64; what the library does not vary is as it was."""
         given = {**params, **batch}
         return (
-            {n: _typed(given.get(n), a) for n, a in self._problem.arrays.items()},
-            {n: _typed(given.get(renamed[n]), a) for n, a in self._problem.batch_arrays.items()},
+            {n: _typed(given.get(n), a, wide) for n, a in self._problem.arrays.items()},
+            {n: _typed(given.get(renamed[n]), a, wide) for n, a in self._problem.batch_arrays.items()},
         )
 
 
-def _typed(value: Array | None, own: Array) -> Array:
-    typed: Array = own.copy() if value is None else value.astype(own.dtype)
-    if typed.size == own.size:
-        typed = typed.reshape(own.shape)  # a number crosses as an array of one
-    return typed
+def _typed(value: Array | None, own: Array, wide: bool) -> Array:
+    dtype = np.dtype(np.float64) if wide and own.dtype.kind == "f" else own.dtype
+    typed: Array = (own if value is None else value).astype(dtype)
+    return typed.reshape(own.shape) if typed.size == own.size else typed  # a number crosses as an array of one
 
 
 def _same(a: Array, b: Array) -> bool:

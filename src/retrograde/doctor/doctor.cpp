@@ -148,8 +148,8 @@ class Diagnosis {
   // The loss itself speaks for this reading, to more digits than an accident would. (A penalty that is read
   // off the loss makes any loss fit.)
   static bool certain(const Hypothesis& h) {
-    return h.sensitive && h.loss_gap >= 0 && h.loss_gap < 1e-11 &&
-           (h.problem.net.decay == 0 || h.agreement > 0);
+    return h.sensitive && h.loss_gap >= 0 &&
+           (h.agreement > 0 || (h.loss_gap < 1e-11 && h.problem.net.decay == 0));
   }
 
   // Readings that the evidence does not tell apart are all examined.
