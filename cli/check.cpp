@@ -9,6 +9,8 @@
 #include "cli/terminal.h"
 #include "retrograde/base/error.h"
 #include "retrograde/check/drawn_problem.h"
+#include "retrograde/check/surrogate.h"
+#include "retrograde/check/time.h"
 #include "retrograde/check/truncation.h"
 #include "retrograde/io/model.h"
 
@@ -26,7 +28,7 @@ struct CheckArguments {
   std::size_t batch = 3, steps = 5, entries = 32;
   double seconds = 0, bound = 0;
   std::uint64_t seed = 1;
-  bool bias = false, json = false;
+  bool bias = false, strip = false, json = false;
 };
 
 struct Case {
@@ -153,6 +155,27 @@ std::size_t reach_of(const CheckArguments& a, const Case& c) {
   return smallest_reach(c.network, problem.view(), a.bound);
 }
 
+// What each step's copy of the parameters gets from the truncated gradient, against the full one.
+TimeStrip strip_of(const CheckArguments& a, const Case& c) {
+  Random random = Random::named(a.seed, "data");
+  DrawnProblem problem = draw(a, c, random);
+  const auto parameters = c.network.parameters().flat();
+  auto theta = point_of(c.network, problem.view());
+  const std::vector<double> rest(theta.begin() + static_cast<std::ptrdiff_t>(parameters.size()), theta.end());
+  theta.clear();
+  for (std::size_t t = 0; t < a.steps; ++t) theta.insert(theta.end(), parameters.begin(), parameters.end());
+  const std::size_t copies = theta.size();
+  theta.insert(theta.end(), rest.begin(), rest.end());
+  const auto truncated = untied_function(c.network, problem.view());
+  const std::vector<double> one{1};
+  std::vector<double> claimed(copies);
+  for (std::size_t i = 0; i < copies; ++i)
+    claimed[i] = complex_step(truncated, theta, {i, one}, random, 2).value;
+  problem.view().bptt = full();
+  return time_strip(Objective{{}, untied_function(c.network, problem.view())}, theta, claimed, a.steps,
+                    {.blocks = parameter_blocks(c.network.config())});
+}
+
 nlohmann::ordered_json row(const CheckArguments& a, const Case& c, const CheckReport& report) {
   auto json = report.json();
   json["network"] = {{"name", c.name},
@@ -160,12 +183,14 @@ nlohmann::ordered_json row(const CheckArguments& a, const Case& c, const CheckRe
                      {"bptt", to_string(c.bptt)},
                      {"loss", loss_of(a, c.network.config()).name()}};
   if (a.bias) json["bias"] = bias_of(a, c).json();
+  if (a.strip) json["strip"] = strip_of(a, c).json();
   if (a.bound > 0) json["smallest_reach"] = {{"bound", a.bound}, {"reach", reach_of(a, c)}};
   return json;
 }
 
 void print_bias(const CheckArguments& a, const Case& c) {
   if (a.bias) fmt::print("\n{}", bias_of(a, c).text());
+  if (a.strip) fmt::print("\n{}", strip_of(a, c).text());
   if (a.bound > 0)
     fmt::print("\nwindow:{} is the smallest whose gradient is within {:g} of the full one (of {} steps)\n",
                reach_of(a, c), a.bound, a.steps);
@@ -252,6 +277,9 @@ Command add_check(CLI::App& app) {
   sub->add_option("--seed", a->seed, "decides weights, data and what is sampled");
   sub->add_flag("--bias", a->bias,
                 "also what windows (and the chunks asked for) lose against the full gradient");
+  sub->add_flag(
+      "--strip", a->strip,
+      "also which steps' own gradients the truncation leaves right (. right, X wrong), block by block");
   sub->add_option("--bound", a->bound,
                   "also the smallest window whose bias is within this, 0.01 for instance");
   sub->add_flag("--json", a->json, "the reports as JSON");

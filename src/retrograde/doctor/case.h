@@ -30,6 +30,13 @@ struct Hints {
   std::string truncation;  // what the author meant: "full", "window 4", "chunk 5"; "" is full
 };
 
+// "full", "window 4" (each output's error goes back through its own step and 4 earlier ones) or "chunk 5"
+// (the carry is cut every 5 steps). Throws UsageError for anything else; "" is full.
+struct Truncation {
+  int reach = -1, chunk = 0;
+};
+Truncation read_truncation(const std::string& hint);
+
 // Called with the named parameters and the named batch, which a wrong program may change: the doctor looks.
 // Shorter sequences are tried too; a function that does not take them throws (a std::runtime_error or
 // logic_error) and is asked no further ones.

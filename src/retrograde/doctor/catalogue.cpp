@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <vector>
 
 #include "retrograde/doctor/mistake.h"
@@ -24,6 +25,7 @@ Mistakes sweep_mistakes(const Problem& problem, const Words& words, int layer) {
   add_carry_mistakes(problem, words, all);
   add_gate_mistakes(problem, words, all);
   add_time_mistakes(problem, words, all);
+  add_variant_mistakes(problem, words, all);
   for (Mistake& m : all)
     if (m.layer == layer) out.push_back(std::move(m));
   return out;
@@ -105,6 +107,28 @@ void lay_out_the_rest(Page& page) {
       "one forward for both");
   add("initial-state-ignored", "the forward", "the gradient belongs to a network that starts from zero",
       "start from h0 and c0");
+  add("chunk-not-carried", "the forward",
+      "every piece starts from zero: the state is not carried across the cut",
+      "start a piece from the state that the one before ended with");
+  add("direction-missing", "blocks", "one direction's gradients are zero throughout",
+      "run the other direction's backward");
+  add("mask-redrawn", "calls",
+      "the loss is repeatable and the gradient is not: the backward draws its dropout mask anew",
+      "keep the forward's mask for the backward");
+  for (const auto& [name, sentence, fix] :
+       {std::tuple("step-too-large", "the author's differences are off by their truncation",
+                   "a step of about 1e-5"),
+        std::tuple("step-too-small", "rounding of the loss is all that is off in the author's differences",
+                   "a step of about 1e-5 of the parameter's size"),
+        std::tuple("single-precision", "the author's differences are made of a loss in float32",
+                   "float64 for the check"),
+        std::tuple("kink", "the author's step crosses a kink", "a smaller step there"),
+        std::tuple("state-overwritten-between-evaluations",
+                   "the author's evaluations of the loss start from the state that others left behind",
+                   "start every evaluation from the same h0"),
+        std::tuple("nothing-tested", "both sides of the author's check are the same numbers, or all are zero",
+                   "compute the numeric side from the loss alone")})
+    put(page, name, {"any", "the check itself", sentence, fix});
   add("nan-compared", "the claim", "it contains NaN or infinity, which gap > threshold lets pass",
       "not (gap <= allowed)");
   add("not-repeatable", "calls", "two calls at one point differ",
@@ -127,6 +151,11 @@ std::string catalogue_page() {
   }
   lay_out(page, specimen(Cell::elman, 1, true, false));
   lay_out(page, specimen(Cell::elman, 1, false, true));
+  for (const auto& [reach, chunk] : {std::pair(2, 0), {-1, 2}}) {  // a truncation that the author means
+    Problem p = specimen(Cell::elman, 1, false, false);
+    p.net.reach = reach, p.net.chunk = chunk;
+    lay_out(page, p);
+  }
   lay_out_the_rest(page);
   std::string out =
       "# The catalogue of mistakes\n\nWhat `retrograde doctor` can name, written by the program from its own "

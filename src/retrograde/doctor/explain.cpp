@@ -49,6 +49,20 @@ bool believable(const Problem& problem, const Explanation& e, const std::vector<
   return true;
 }
 
+// Blocks that are zero throughout are first of all that, whatever would make them so.
+void say_zero(const std::vector<Target>& targets, const Hypothesis& h, std::vector<Finding>& findings) {
+  for (Finding& f : findings) {
+    const bool zero = !f.blocks.empty() && std::all_of(targets.begin(), targets.end(), [&](const Target& t) {
+      return std::find(f.blocks.begin(), f.blocks.end(), h.blocks[t.block].parameter) == f.blocks.end() ||
+             largest(t.claim) == 0;
+    });
+    if (!zero || f.name == "zero" || f.name == "self-accumulated") continue;
+    f.equivalents.insert(f.equivalents.begin(), {f.name, f.sentence});
+    f.name = "zero", f.sentence = "the gradient is zero throughout", f.certainty = "one of several";
+    f.fix = "add every step's part to it", f.yours.clear();
+  }
+}
+
 }  // namespace
 
 Explainer::Explainer(Program* program, Precision precision, double seconds,
@@ -126,6 +140,7 @@ void Explainer::say(const Examination& e, const std::vector<Target>& targets, co
   describe_network(e, report_);
   report_.verdict = Verdict::differs;
   report_.findings = findings_of(h, targets, found);
+  say_zero(targets, h, report_.findings);
   if (report_.findings.empty()) {  // only the reduction, which nothing tells
     report_.verdict = Verdict::agrees;
     report_.notes.push_back(

@@ -164,6 +164,7 @@ class Identifier {
         const bool token_view = !v.F && tokens && (embedded || s.front.inputs > 1);
         if (!dense && !token_view) continue;
         Problem p = sized;
+        p.net.reach = truncation_.reach, p.net.chunk = truncation_.chunk;
         if (!place_input(given, v, token_view, s, p) || !place_features(*roles_, s, p)) continue;
         input_ = {x.given.name, v};
         const bool columns = v.axes.find('f') < v.axes.find('b');
@@ -377,6 +378,7 @@ class Identifier {
   }
 
   const Hints& hints_;
+  Truncation truncation_ = read_truncation(hints_.truncation);
   WorkClock::time_point deadline_;
   const Roles& as_given_;
   const Array* outputs_ = nullptr;

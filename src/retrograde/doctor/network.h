@@ -49,9 +49,12 @@ struct Network {
   bool head = true;
   Activation head_activation = Activation::identity;
   Loss loss = Loss::squared;
-  double scale = 1;              // loss = scale * (1/2 sum (y-t)^2 | sum |y-t| | sum of cross entropies ...)
-  std::string reduction;         // the scale in words
-  bool last_output = false;      // one output a sequence, from each row's last step
+  double scale = 1;          // loss = scale * (1/2 sum (y-t)^2 | sum |y-t| | sum of cross entropies ...)
+  std::string reduction;     // the scale in words
+  bool last_output = false;  // one output a sequence, from each row's last step
+  // The truncation that the author means: steps that an output's error goes back (-1: all), or the length of
+  // the pieces between which the carry is cut (0: none).
+  int reach = -1, chunk = 0;
   bool forget_plus_one = false;  // LSTM: f = sigmoid(z_f + 1), the 1 being no parameter
   double decay = 0;              // loss += decay/2 * sum of the squares of what `decays` says
   Decays decays = Decays::matrices;

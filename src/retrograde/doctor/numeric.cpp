@@ -235,6 +235,25 @@ class Judgement {
   // One finding for all blocks that have the same fault.
   void merge() {
     auto& list = out_.findings;
+    merge_equal(list);
+    for (Finding& f : list) {
+      const bool direction =
+          f.name == "zero" && std::all_of(f.blocks.begin(), f.blocks.end(), names_a_direction);
+      if (!direction) continue;
+      f.name = "direction-missing", f.certainty = "one of several";
+      f.sentence = "one direction's gradients are zero throughout";
+      f.fix = "run that direction's backward too";
+      f.equivalents.push_back({"zero", "these gradients are zero throughout"});
+    }
+  }
+
+  static bool names_a_direction(const std::string& name) {
+    for (const char* part : {"reverse", "backward", "bwd", "_bw", "_b", "right"})
+      if (name.find(part) != std::string::npos) return true;
+    return false;
+  }
+
+  static void merge_equal(std::vector<Finding>& list) {
     for (std::size_t i = 0; i < list.size(); ++i)
       for (std::size_t k = i + 1; k < list.size();)
         if (list[i].name == list[k].name && list[i].fix == list[k].fix) {

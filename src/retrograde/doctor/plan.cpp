@@ -78,6 +78,7 @@ Plan right_plan(const Problem& problem) {
     LayerPlan layer;
     const Network& net = problem.net;
     layer.steps = net.cell == Cell::elman ? elman(net) : net.cell == Cell::lstm ? lstm(net) : gru(net);
+    layer.reach = net.reach, layer.chunk = net.chunk;
     plan.layers.push_back(std::move(layer));
   }
   return plan;

@@ -156,8 +156,14 @@ std::optional<Finding> Program::unlike(const Arrays& first, const Arrays& second
     return conduct("keeps-state", "between calls",
                    "the answer at one point depends on the call before: something is kept between calls",
                    "start every call from the same state (hidden state, buffers, caches)");
-  return conduct("not-repeatable", "every call", "two calls at one point give different gradients",
-                 "draw the random numbers (dropout, noise, initial states) from a seed that each call sets");
+  Finding random =
+      conduct("not-repeatable", "every call", "two calls at one point give different gradients",
+              "draw the random numbers (dropout, noise, initial states) from a seed that each call sets");
+  if (has_loss() && loss(parameters_, batch_) == loss(parameters_, batch_))
+    random.equivalents.push_back({"mask-redrawn",
+                                  "the loss is repeatable and the gradient is not: the backward "
+                                  "draws its dropout mask anew"});
+  return random;
 }
 
 std::vector<Finding> Program::audit(Arrays& first) {

@@ -1,13 +1,42 @@
 #include "retrograde/doctor/variants.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace retrograde::doctor {
 
+namespace {
+
+// [T,B,...] as T/k pieces of k steps beside each other: [k, B T/k, ...], starting from zero.
+void cut(Problem& p, int k) {
+  const int pieces = p.T / k, B = p.B;
+  const auto rearrange = [&](Real& v) {
+    const std::size_t row = v.size() / static_cast<std::size_t>(p.T),
+                      wide = row * static_cast<std::size_t>(pieces);
+    Real out(v.size());
+    for (int t = 0; t < p.T; ++t)
+      std::copy_n(v.begin() + static_cast<long>(static_cast<std::size_t>(t) * row), row,
+                  out.begin() + static_cast<long>(static_cast<std::size_t>(t % k) * wide +
+                                                  static_cast<std::size_t>(t / k) * row));
+    v = std::move(out);
+  };
+  rearrange(p.x), rearrange(p.target);
+  for (Layer& l : p.layers)
+    for (Real* state : {&l.h0, &l.c0}) {
+      if (state->empty()) continue;
+      state->resize(state->size() * static_cast<std::size_t>(pieces), 0);  // the first piece starts as it did
+    }
+  p.T = k, p.B = B * pieces, p.net.chunk = 0;
+  p.end.assign(static_cast<std::size_t>(p.B), k);
+}
+
+}  // namespace
+
 std::vector<Variant> variants(const Problem& p) {
   std::vector<Variant> out;
-  auto add = [&](const char* name, const char* sentence, const char* fix, auto&& change) {
-    Variant v{name, sentence, fix, p};
+  auto add = [&](std::string name, std::string sentence, std::string fix, auto&& change) {
+    Variant v{std::move(name), std::move(sentence), std::move(fix), p};
     change(v.problem);
     out.push_back(std::move(v));
   };
@@ -56,6 +85,16 @@ std::vector<Variant> variants(const Problem& p) {
     add("padding-leaks", "the gradient is that of sequences without padding: the lengths are ignored",
         "stop each row at its own length",
         [](Problem& q) { q.end.assign(q.end.size(), q.T), q.mask.clear(); });
+  // Every piece starts from zero: the pieces are rows of a larger batch.
+  if (!p.ragged() && !p.net.last_output && p.tokens.empty() && p.final_gradient.empty())
+    for (int k = 1; k < p.T; ++k)
+      if (p.T % k == 0 && (p.net.chunk == 0 || p.net.chunk == k))
+        add("chunk-not-carried",
+            fmt::format(
+                "the gradient is that of pieces of {} steps which each start from zero: the state is not "
+                "carried across the cut",
+                k),
+            "start a piece from the state that the one before ended with", [k](Problem& q) { cut(q, k); });
   return out;
 }
 

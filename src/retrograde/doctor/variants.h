@@ -2,6 +2,7 @@
 // and start states and lengths that are ignored.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "retrograde/doctor/network.h"
@@ -9,7 +10,7 @@
 namespace retrograde::doctor {
 
 struct Variant {
-  const char *name, *sentence, *fix;
+  std::string name, sentence, fix;
   Problem problem;
 };
 
