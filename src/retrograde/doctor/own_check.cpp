@@ -144,7 +144,7 @@ class Examiner {
     if (check_.step) return {*check_.step};
     std::vector<double> out;
     for (int k = 0; k >= -8; --k)
-      for (const double digit : {1.0, 0.5, 0.2}) out.push_back(digit * std::pow(10.0, k));
+      for (const double digit : {1.0, 0.5, 0.3, 0.2}) out.push_back(digit * std::pow(10.0, k));
     return out;
   }
 
@@ -198,7 +198,7 @@ class Examiner {
       steps = {*check_.step};
     else
       for (int k = -2; k >= -17; --k)
-        for (const double digit : {1.0, 0.5, 0.2}) steps.push_back(digit * std::pow(10.0, k));
+        for (const double digit : {1.0, 0.5, 0.3, 0.2}) steps.push_back(digit * std::pow(10.0, k));
     for (const bool single : {true, false})
       for (const Form& form : kForms)
         for (const double h : steps)
