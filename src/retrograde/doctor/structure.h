@@ -25,7 +25,6 @@ struct Structure {
   std::vector<int> hidden;                 // per layer
   std::vector<std::vector<Piece>> pieces;  // per block
   int order = 0;                           // of the gates: 0 is the order that names or habit suggest
-  bool single_bias = true;
   double doubt = 0;  // the smaller, the better names agree
 };
 
