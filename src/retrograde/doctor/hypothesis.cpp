@@ -121,7 +121,7 @@ struct Likeness {
   }
   // Equal but for the rounding at this very point.
   bool exact(double scale, bool single) const {
-    if (top == 0) return same(single);
+    if (top == 0) return made_top <= noise;
     return gap + std::abs(factor - scale) * made_top <= 64 * (single ? 0x1p-24 : 0x1p-52) * top + noise;
   }
 };
