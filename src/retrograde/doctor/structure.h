@@ -25,7 +25,7 @@ struct Structure {
   std::vector<int> hidden;                 // per layer
   std::vector<std::vector<Piece>> pieces;  // per block
   int order = 0;                           // of the gates: 0 is the order that names or habit suggest
-  double doubt = 0;  // the smaller, the better names agree
+  double doubt = 0;                        // the smaller, the better names agree
 };
 
 // Every structure that the blocks' shapes allow, the likeliest first.
