@@ -91,10 +91,10 @@ lint:
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 
 bench: venv
-	@tools/packages.sh libdnnl-dev
+	@tools/packages.sh libdnnl-dev libbenchmark-dev
 	cmake --preset release -DRETROGRADE_BUILD_BENCH=ON
 	cmake --build --preset release
-	$(VENV)/bin/pip install -q numpy torch==2.13.0 jax
+	$(VENV)/bin/pip install -q numpy torch==2.13.0 jax onnx onnxruntime
 	$(VENV)/bin/python bench/run.py --build build/release --out build/bench
 
 docs: venv
