@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
-import peers  # sets the number of threads before NumPy is loaded
+import peers  # sets the number of threads before NumPy is loaded  # isort: skip
 import numpy as np
 import torch
 
@@ -109,7 +110,7 @@ def module_of(cell: str, inputs: int, units: int) -> Any:
     module = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](inputs, units, batch_first=True)
     if inputs == units:
         with torch.no_grad():
-            for parameter, value in zip(module.parameters(), peers.weights(cell, units)):
+            for parameter, value in zip(module.parameters(), peers.weights(cell, units), strict=True):
                 parameter.copy_(torch.from_numpy(value))
     return module
 
@@ -123,7 +124,7 @@ def lengths() -> None:
     for cell in ("lstm", "gru"):
         module = module_of(cell, units, units)
 
-        def run() -> None:
+        def run(module: Any = module) -> None:
             module.zero_grad(set_to_none=True)
             packed = pack(x, counts, batch_first=True, enforce_sorted=False)
             pad(module(packed)[0], batch_first=True, total_length=steps)[0].backward(dy)
@@ -176,26 +177,28 @@ def stream() -> None:
             with torch.inference_mode():
                 state: Any = None
 
-                def step() -> None:
+                def step(module: Any = module, x: Array = x) -> None:
                     nonlocal state
                     _, state = module(x, state)
 
-                row("stream", "torch", cell, best(lambda: [step() for _ in range(20)]) / 20, units=units)
+                row("stream", "torch", cell, best(lambda step=step: [step() for _ in range(20)]) / 20, units=units)
             session = onnx_session(cell, units)
             if not session:
                 continue
             feed = {"x": x.numpy()} | {s: np.zeros((1, 1, units), np.float32) for s in "hc"[: 1 + (cell == "lstm")]}
 
-            def one() -> None:
+            def one(session: Any = session, feed: dict[str, Array] = feed) -> None:
                 results = session.run(None, feed)
-                for name, value in zip("hc", results[1:]):
+                for name, value in zip("hc", results[1:], strict=False):
                     feed[name] = value
 
-            row("stream", "onnxruntime", cell, best(lambda: [one() for _ in range(20)]) / 20, units=units)
+            row("stream", "onnxruntime", cell, best(lambda one=one: [one() for _ in range(20)]) / 20, units=units)
 
 
 def epoch() -> None:
-    def updates(case: str, cell: str, module: Any, width: int, outputs: int, x: Array, loss: Callable[[Array], Array]) -> None:
+    def updates(
+        case: str, cell: str, module: Any, width: int, outputs: int, x: Array, loss: Callable[[Array], Array]
+    ) -> None:
         head = torch.nn.Linear(width, outputs)
         parameters = [*module.parameters(), *head.parameters()]
         optimizer = torch.optim.Adam(parameters, lr=1e-3)

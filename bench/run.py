@@ -8,6 +8,7 @@ A peer's values and gradients are compared with Retrograde's before its time cou
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -146,7 +147,7 @@ class Bench:
             line = [r for r in rows if r["along"] == along]
             steps = [
                 f"{b['at']}: {math.log(b['us'] / a['us']) / math.log(b['at'] / a['at']):.2f}"
-                for a, b in zip(line, line[1:])
+                for a, b in itertools.pairwise(line)
             ]
             print(f"{along:6}{line[0]['at']}: {line[0]['us']:.1f} us, " + ", ".join(steps))
         self.results["scale"] = rows
