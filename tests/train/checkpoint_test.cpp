@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -24,7 +25,8 @@ TYPED_TEST_SUITE(CheckpointOf, Scalars);
 TYPED_TEST(CheckpointOf, SavedToDiskAndReadBackGoesOnBitForBit) {
   using T = TypeParam;
   const waves::Data<T> data;
-  const std::string path = testing::TempDir() + "checkpoint_test.safetensors";
+  const std::string path =  // one a process: both scalars are tested at the same time
+      fmt::format("{}checkpoint_test-{}.safetensors", testing::TempDir(), getpid());
   Network<T> net = waves::network<T>({.cell = Lstm{}, .hidden = {5, 3}, .dropout = 0.3});
   Trainer trainer(net, Adam{.rate = 0.01}, kOptions);
   trainer.step(data.batch());
