@@ -198,7 +198,7 @@ Exit diagnose(const DoctorOptions& options) {
                                    return true;
                                  }});
   line.clear();
-  fmt::print("{}\n", options.json ? report.json().dump(2) : report.text());
+  fmt::print("{}\n", options.json ? report.json().dump(2) : fitted(report.text(), 10));
   return exit_of(report.verdict);
 }
 

@@ -1,6 +1,7 @@
 #include "cli/terminal.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,29 @@ std::string bold(std::string_view text) {
   const char* no_colour = std::getenv("NO_COLOR");
   const bool plain = !on_terminal() || (no_colour != nullptr && *no_colour != '\0');
   return plain ? std::string(text) : fmt::format("\x1b[1m{}\x1b[0m", text);
+}
+
+std::string fitted(const std::string& text, std::size_t indent) {
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 2 * indent) return text;
+  std::string out;
+  std::size_t column = 0, space = std::string::npos;  // where the line can be broken
+  for (const char c : text) {
+    if (c == ' ' && column > indent) space = out.size();
+    const bool continues = (static_cast<unsigned char>(c) & 0xc0) == 0x80;  // of a UTF-8 character
+    if (c != '\n' && !continues && column >= size.ws_col && space != std::string::npos) {
+      const std::size_t rest = out.size() - space;
+      out.replace(space, 1, "\n" + std::string(indent, ' '));
+      column = indent + rest - 1;
+      space = std::string::npos;
+    }
+    out += c;
+    if (c == '\n')
+      column = 0, space = std::string::npos;
+    else if (!continues)
+      ++column;
+  }
+  return out;
 }
 
 std::string bar(double done, int width) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,10 @@ bool on_terminal();
 
 // `text` bold on a terminal, plain elsewhere and when NO_COLOR is set.
 std::string bold(std::string_view text);
+
+// For standard output: lines that are wider than the terminal go on below, `indent` from the left. As it is
+// where standard output is no terminal.
+std::string fitted(const std::string& text, std::size_t indent);
 
 // "━━━━━━╸━━━" of the given width, `done` of 0..1 of it filled.
 std::string bar(double done, int width);

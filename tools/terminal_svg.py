@@ -6,16 +6,19 @@ Every command is run by the shell on a pseudo-terminal, so that it shows what it
 
 The picture in README.md, made in a folder with a link to examples/ and the program on the PATH:
   terminal_svg.py terminal.svg \
-    'retrograde train examples/data/monthly-sunspots.csv --target Sunspots --time Month --out run # rows 1-13 34-36 57-60' \
+    'retrograde train examples/data/monthly-sunspots.csv --target Sunspots --time Month --out run # rows 1-13 25-28 57-61' \
     'retrograde doctor examples/story/every_step.npz'
 """  # noqa: E501
 
+import fcntl
 import html
 import os
 import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 
 import pyte
 
@@ -30,6 +33,7 @@ def screen_of(command):
     screen = pyte.Screen(COLUMNS, ROWS)
     stream = pyte.ByteStream(screen)
     master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
     environment = dict(os.environ, TERM="xterm-256color", COLUMNS=str(COLUMNS), LINES="40")
     with subprocess.Popen(command, shell=True, stdout=slave, stderr=slave, stdin=slave, env=environment):
         os.close(slave)

@@ -1,7 +1,9 @@
 // `retrograde doctor` as a user meets it: a file, a program, hints, and the exit codes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -144,6 +146,34 @@ TEST_F(Doctor, SaysWhatIsWrongWithAProgram) {
   const Outcome silent = retrograde({"doctor", "--run", "true"});
   EXPECT_EQ(silent.exit, 1);
   EXPECT_THAT(silent.err, AllOf(HasSubstr("wrote no reply"), HasSubstr("docs/doctor_protocol.md")));
+}
+
+// The widest row that a program prints on a terminal of so many columns, a character in a column.
+std::size_t widest_row(const std::vector<std::string>& words, unsigned short columns) {
+  const winsize size{.ws_row = 40, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
+  int terminal = -1;
+  const pid_t child = forkpty(&terminal, nullptr, nullptr, &size);
+  if (child == 0) {
+    std::vector<char*> argv{const_cast<char*>(RETROGRADE_PROGRAM)};
+    for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+    argv.push_back(nullptr);
+    execv(RETROGRADE_PROGRAM, argv.data());
+    _exit(127);
+  }
+  std::size_t widest = 0, column = 0;
+  for (char c; ::read(terminal, &c, 1) == 1;) {
+    column = c == '\n' || c == '\r' ? 0 : column + ((static_cast<unsigned char>(c) & 0xc0) != 0x80);
+    widest = std::max(widest, column);
+  }
+  waitpid(child, nullptr, 0);
+  close(terminal);
+  return widest;
+}
+
+TEST_F(Doctor, FitsItsReportToTheTerminal) {
+  const std::string story = RETROGRADE_SOURCE_DIR "/examples/story/every_step.npz";
+  EXPECT_GT(widest_row({"doctor", story}, 200), 100u);
+  EXPECT_LE(widest_row({"doctor", story}, 80), 80u);
 }
 
 }  // namespace
