@@ -149,7 +149,7 @@ class Trainer:
 
     Args:
         network: is trained in place.
-        optimizer, loss, bptt, clip_grad_norm, clip_grad_value, update_each_chunk: as in `Network.fit`.
+        optimizer, loss, bptt, clip_grad_norm, clip_grad_value, update_each_chunk, checkpoint: as in `Network.fit`.
         seed: of the dropout masks.
     """
 
