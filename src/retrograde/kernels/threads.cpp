@@ -19,7 +19,7 @@ namespace {
 
 // Waits for `value` to leave `old`: a while awake, since the next piece of work mostly follows at once.
 void wait_for_change(const std::atomic<std::size_t>& value, std::size_t old) {
-  for (int i = 0; i < 2000; ++i) {
+  for (int i = 0; i < 10000; ++i) {
     if (value.load(std::memory_order_acquire) != old) return;
 #ifdef __x86_64__
     __builtin_ia32_pause();
@@ -38,15 +38,14 @@ class Team {
   }
 
   // False if the team is another caller's, stayed behind in a parent process, or rests: on a machine that is
-  // busy with other work parts wait for each other longer than they run. After one such call the next is the
-  // caller's alone, after two in a row the next two, after three four, ..., so that a call that was disturbed
-  // once costs little, and a machine that stays busy is asked seldom.
+  // busy with other work parts wait for each other longer than they run. That is judged over some
+  // milliseconds of calls, for the first of them may have to wake the others. Then the calls are the caller's
+  // alone, for as long, and for twice as long each time that it happens again.
   bool run(std::size_t parts, void (*work)(const Share&, void*), void* what) {
     const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock || process_ != getpid()) return false;
-    if (rest_ > 0) return --rest_, false;
     const auto start = Clock::now();
-    waited_ = {};
+    if (start < rest_until_) return false;
     while (workers_.size() + 1 < parts) {
       const std::size_t index = workers_.size() + 1;
       workers_.emplace_back([this, index, seen = call_.load()] { serve(index, seen); });
@@ -60,14 +59,15 @@ class Team {
       for (std::size_t done; (done = done_.load(std::memory_order_acquire)) != workers_.size();)
         wait_for_change(done_, done);
     });
-    late_ = 2 * waited_ > Clock::now() - start ? std::min(late_ + 1, kMostLate) : 0;
-    rest_ = late_ == 0 ? 0 : 1 << (late_ - 1);
+    judge(Clock::now(), start);
     return true;
   }
 
   void wake() {
     const std::lock_guard lock(mutex_);
-    rest_ = late_ = 0;
+    rest_until_ = {};
+    late_ = 0;
+    ran_ = waited_ = {};
   }
 
   static Team& team() {
@@ -77,7 +77,8 @@ class Team {
 
  private:
   using Clock = std::chrono::steady_clock;
-  static constexpr int kMostLate = 7;
+  static constexpr auto kJudged = std::chrono::milliseconds(4);
+  static constexpr int kMostLate = 6;  // then it rests for 64 times as long
 
   // Of the caller's own thread: how long it waited.
   template <class F>
@@ -85,6 +86,14 @@ class Team {
     const auto start = Clock::now();
     wait();
     waited_ += Clock::now() - start;
+  }
+
+  void judge(Clock::time_point now, Clock::time_point start) {
+    ran_ += now - start;
+    if (ran_ < kJudged) return;
+    late_ = 2 * waited_ > ran_ ? std::min(late_ + 1, kMostLate) : 0;
+    if (late_ > 0) rest_until_ = now + kJudged * (1 << late_);
+    ran_ = waited_ = {};
   }
 
   void serve(std::size_t index, std::size_t seen) {
@@ -114,8 +123,9 @@ class Team {
   void (*work_)(const Share&, void*) = nullptr;
   void* what_ = nullptr;
   std::size_t parts_ = 0;
-  Clock::duration waited_{};
-  int rest_ = 0, late_ = 0;  // calls to rest; calls in a row in which the parts waited
+  Clock::duration ran_{}, waited_{};  // of the caller's thread, since it was judged
+  Clock::time_point rest_until_{};
+  int late_ = 0;  // judgements in a row that the parts waited
 };
 
 std::size_t from_environment() {
