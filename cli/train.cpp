@@ -139,7 +139,7 @@ template <class T>
 Exit run_training(const TrainArguments& a, Plan& plan, const Json& settings) {
   Network<T> network(plan.config);
   Trainer<T> trainer(network, plan.method, plan.trainer);
-  TrainView view(a.json, a.loop.epochs, main_metric(plan.task));
+  TrainView view(a.json, main_metric(plan.task));
   describe(plan, a, network, view);
   if (a.dry_run) {
     view.say("dry    nothing was trained or written");

@@ -16,8 +16,7 @@ nlohmann::ordered_json json_of(const EpochReport& report);
 class TrainView {
  public:
   // `metric`: the validation's metric that has a column, "" for none; `unit` is put behind its name.
-  TrainView(bool json, std::size_t epochs, std::string metric)
-      : json_(json), epochs_(epochs), metric_(std::move(metric)) {}
+  TrainView(bool json, std::string metric) : json_(json), metric_(std::move(metric)) {}
 
   // A line before the table.
   void say(const std::string& line);
@@ -28,7 +27,6 @@ class TrainView {
   void head();
 
   bool json_, head_ = false;
-  std::size_t epochs_;
   std::string metric_;
   LiveLine live_;
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();

@@ -48,8 +48,9 @@ TYPED_TEST_SUITE(Product, Reals);
 TYPED_TEST(Product, EqualsTheNaiveOneForEveryTail) {
   using T = TypeParam;
   for (std::size_t rows = 1; rows <= 19; ++rows)
-    for (const std::size_t outputs : {1, 3, 4, 5, 8, 13, 16, 17, 31, 33, 48, 61, 64, 67, 97, 131})
-      for (const std::size_t inputs : {1, 2, 3, 7, 16, 29}) {
+    for (const std::size_t outputs :
+         {1u, 3u, 4u, 5u, 8u, 13u, 16u, 17u, 31u, 33u, 48u, 61u, 64u, 67u, 97u, 131u})
+      for (const std::size_t inputs : {1u, 2u, 3u, 7u, 16u, 29u}) {
         this->shape(rows, inputs, outputs);
         const auto y = this->forward(rows, this->x_.data());
         double worst = 0;
@@ -71,7 +72,7 @@ TYPED_TEST(Product, EqualsTheNaiveOneForEveryTail) {
 }
 
 TYPED_TEST(Product, OfABatchEqualsItsRowsBitForBit) {
-  for (const std::size_t outputs : {1, 5, 16, 17, 33, 50, 64, 67, 97, 131}) {
+  for (const std::size_t outputs : {1u, 5u, 16u, 17u, 33u, 50u, 64u, 67u, 97u, 131u}) {
     this->shape(23, 29, outputs);
     const auto all = this->forward(23, this->x_.data());
     for (std::size_t rows = 1; rows <= 23; ++rows) {

@@ -67,7 +67,7 @@ TEST_F(Threads, OfTheCallerMayRunNetworksAtTheSameTime) {
 }
 
 TEST_F(Threads, MeetAndShareEverythingOut) {
-  for (const std::size_t parts : {1, 2, 3, 5}) {
+  for (const std::size_t parts : {1u, 2u, 3u, 5u}) {
     std::vector<int> seen(101);
     std::vector<std::size_t> before(parts);
     std::atomic<std::size_t> ran = 0;  // one, if the machine is too busy for more

@@ -129,7 +129,7 @@ TYPED_TEST(LossOf, EveryKindIsItsFormulaForEveryWidthAndReduction) {
   using T = TypeParam;
   const double tolerance = sizeof(T) == 4 ? 2e-6 : 1e-14;
   for (const Kind& kind : kKinds)
-    for (const std::size_t width : {1, 2, 3, 4, 5, 7, 8, 13, 16, 17, 31})
+    for (const std::size_t width : {1u, 2u, 3u, 4u, 5u, 7u, 8u, 13u, 16u, 17u, 31u})
       for (const Reduction how : {Reduction::mean, Reduction::mean_batch, Reduction::sum}) {
         const Problem p(width);
         const Loss loss = loss_of(kind, p, how);
@@ -145,7 +145,7 @@ TYPED_TEST(LossOf, EveryGradientIsTheComplexStepOfItsValueAndItsPaddingIsZero) {
   using T = TypeParam;
   const double tolerance = sizeof(T) == 4 ? 2e-6 : 1e-14;
   for (const Kind& kind : kKinds)
-    for (const std::size_t width : {1, 2, 5, 16, 17}) {
+    for (const std::size_t width : {1u, 2u, 5u, 16u, 17u}) {
       const Problem p(width);
       const Loss loss = loss_of(kind, p);
       const auto y = cast<T>(p.y), t = cast<T>(p.t), w = cast<T>(p.weights);

@@ -90,7 +90,7 @@ TEST(Backward, OfLearnedStartStatesCountsOnlySequencesThatBeginWithThem) {
 }
 
 TEST(Backward, OfTokensAgreesWithComplexStepThoughTheyRepeat) {
-  for (const std::size_t embedding : {0, 3}) {
+  for (const std::size_t embedding : {0u, 3u}) {
     auto c = config(Gru{});
     c.inputs = 4;
     c.tokens = true;

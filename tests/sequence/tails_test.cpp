@@ -72,8 +72,8 @@ TYPED_TEST(Tails, OfEveryBlockHaveTheGradientOfTheComplexStep) {
   using T = TypeParam;
   const double tolerance = sizeof(T) == 4 ? 2e-6 : 1e-13;  // of the sum of the terms' magnitudes
   for (const Cell& cell : std::vector<Cell>{Elman{}, Gru{}, Gru{.reset_after = false}, Lstm{}})
-    for (const std::size_t units : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 49, 65})
-      for (const std::size_t batch : {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 17}) {
+    for (const std::size_t units : {1u, 2u, 3u, 4u, 5u, 7u, 8u, 9u, 15u, 16u, 17u, 31u, 32u, 33u, 49u, 65u})
+      for (const std::size_t batch : {1u, 2u, 3u, 4u, 5u, 6u, 7u, 8u, 9u, 11u, 13u, 17u}) {
         const Shape shape{batch, 1 + (units * 3 + batch) % 19, units};
         const double full_gap = gap<T>(cell, shape, full());
         EXPECT_TRUE(full_gap <= tolerance)

@@ -131,7 +131,7 @@ std::string describe(const Case& c) {
 
 TEST(Window, EqualsTheDoubleLoopForEveryReach) {
   for (const Case& c : cases())
-    for (const std::size_t reach : {0, 1, 2, 3, 4, 5, 9})
+    for (const std::size_t reach : {0u, 1u, 2u, 3u, 4u, 5u, 9u})
       EXPECT_LE(gap(c.gradients(window(reach)), double_loop(c, reach)), 1e-12)
           << describe(c) << " reach " << reach;
 }
@@ -154,13 +154,13 @@ TEST(Window, OfALongSequenceEqualsTheDoubleLoop) {
   c.x = testing::normal(random, 3 * 67 * 2);
   c.d_outputs = testing::normal(random, 3 * 67 * 2);
   c.d_preactivations = testing::normal(random, 3 * 67 * 2);
-  for (const std::size_t reach : {0, 7, 66})
+  for (const std::size_t reach : {0u, 7u, 66u})
     EXPECT_LE(gap(c.gradients(window(reach)), double_loop(c, reach)), 1e-12);
 }
 
 TEST(Chunk, EqualsTheSumOfItsPieces) {
   for (const Case& c : cases())
-    for (const std::size_t steps : {1, 2, 3, 5, 9})
+    for (const std::size_t steps : {1u, 2u, 3u, 5u, 9u})
       EXPECT_LE(gap(c.gradients(chunk(steps)), pieces(c, steps)), 1e-12) << describe(c) << " chunk " << steps;
 }
 

@@ -100,7 +100,7 @@ TYPED_TEST(StreamOf, TokensOneHotAndEmbeddedEqualForward) {
   std::vector<std::int32_t> tokens;
   for (std::size_t i = 0; i < kBatch * kSteps; ++i)
     tokens.push_back(static_cast<std::int32_t>(i * i % kInputs));
-  for (const std::size_t embedding : {0, 3}) {
+  for (const std::size_t embedding : {0u, 3u}) {
     Config wanted = config(Gru{});
     wanted.tokens = true;
     wanted.embedding = embedding;

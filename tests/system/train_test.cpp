@@ -145,7 +145,7 @@ TEST_F(Train, TheSameSeedGivesTheSameBits) {
 
 TEST_F(Train, LinesAreLabelled) {
   std::string text;
-  for (int i = 0; i < 300; ++i)
+  for (std::size_t i = 0; i < 300; ++i)
     text += i % 2 ? "vowels\taeiou" + std::string(1 + i % 5, 'a') + "\n"
                   : "consonants\tbcd" + std::string(1 + i % 7, 'x') + "\n";
   const std::string data = folder_.write("words.tsv", text);

@@ -59,11 +59,11 @@ double trained(std::size_t steps, std::size_t updates) {
 }
 
 TEST(InfluenceBalancing, ShortChunksDiverge) {
-  for (const std::size_t steps : {1, 3, 10, 30}) EXPECT_GE(std::abs(trained(steps, 40000)), 100) << steps;
+  for (const std::size_t steps : {1u, 3u, 10u, 30u}) EXPECT_GE(std::abs(trained(steps, 40000)), 100) << steps;
 }
 
 TEST(InfluenceBalancing, ChunksOfAHundredStepsAndMoreFindTheValue) {
-  for (const std::size_t steps : {100, 200}) EXPECT_NEAR(trained(steps, 8000), -1.0 / 6, 1e-6) << steps;
+  for (const std::size_t steps : {100u, 200u}) EXPECT_NEAR(trained(steps, 8000), -1.0 / 6, 1e-6) << steps;
 }
 
 }  // namespace

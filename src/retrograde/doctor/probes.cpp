@@ -123,8 +123,8 @@ bool set_start(Problem& p, const Program& program, Arrays& batch, bool start) {
   bool set = false, ok = true;
   for (const auto& [role, part, value] :
        {std::tuple(Role::h0, &Layer::h0, kStart), std::tuple(Role::c0, &Layer::c0, kStartCell)}) {
-    const bool zero =
-        std::all_of(p.layers.begin(), p.layers.end(), [&](const Layer& l) { return largest(l.*part) == 0; });
+    const bool zero = std::all_of(p.layers.begin(), p.layers.end(),
+                                  [&, part = part](const Layer& l) { return largest(l.*part) == 0; });
     if (zero != start) {  // as it is
       set |= start;
       continue;
