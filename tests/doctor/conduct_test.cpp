@@ -14,16 +14,7 @@ Case called(const Problem& p, const Plan& plan, Spoil spoil) {
   for (const NamedArray& a : whole.arrays)
     if (a.name.rfind("d_", 0) != 0) c.arrays.push_back(a);
   c.gradient = [p, plan, spoil](Arrays& parameters, Arrays& batch) mutable {
-    Problem q = p;
-    std::vector<Block> blocks;
-    for (const NamedArray& a : parameters) {
-      Block b;
-      b.parameter = a.name, b.value = a.array.values;
-      for (const Piece& piece : pieces_of(p))
-        if (parameter_name(piece) == a.name) b.pieces.push_back(piece);
-      blocks.push_back(b);
-    }
-    put_parameters(blocks, q);
+    const Problem q = at_point(p, parameters, batch);
     Arrays answer;
     for (const NamedArray& a : make_case(q, gradients_of(q, plan)).arrays)
       if (a.name.rfind("d_", 0) == 0) answer.push_back(a);

@@ -15,16 +15,14 @@
 #include <string>
 #include <vector>
 
+#include "retrograde/data/file.h"
+
 namespace retrograde::system_test {
 
 // A directory of its own for one test, removed at the end.
 class Folder {
  public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "retrograde-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) std::abort();
-    path_ = name;
-  }
+  Folder() = default;
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
   ~Folder() { std::filesystem::remove_all(path_); }
@@ -37,7 +35,7 @@ class Folder {
   }
 
  private:
-  std::filesystem::path path_;
+  std::filesystem::path path_ = temporary_folder("retrograde");
 };
 
 inline std::string read(const std::string& path) {
