@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 project = "Retrograde"
-author = "The Retrograde authors"
+author = copyright = "The Retrograde authors"
 release = version = (Path(__file__).parent.parent / "VERSION").read_text().strip()
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "site_parts"]

@@ -109,17 +109,28 @@ def prose(comment: str) -> list[nodes.Node]:
 
 
 def drawn(self: Any, node: nodes.Element) -> None:
-    """A formula as an SVG picture in the page, which needs neither script nor font."""
+    """A formula as SVG pictures in the page, which need neither script nor font; aligned lines are a table of them."""
     tex = " ".join(node.astext().split())
+    if lines := re.fullmatch(r"\\begin\{aligned\} (.*) \\end\{aligned\}", tex):
+        sides = ("right", "left")
+        rows = (zip(sides, line.split("&"), strict=True) for line in lines[1].split(r"\\"))
+        cells = ((f'<td style="text-align: {side}">{picture(part)}</td>' for side, part in row) for row in rows)
+        content = f'<table style="margin: auto">{"".join("<tr>" + "".join(row) + "</tr>" for row in cells)}</table>'
+    else:
+        content = picture(tex)
+    if isinstance(node, nodes.math_block):
+        content = f'<div class="math" style="overflow-x: auto; margin: 1em 0">{content}</div>'
+    self.body.append(content)
+    raise nodes.SkipNode
+
+
+def picture(tex: str) -> str:
     with io.BytesIO() as file, rc_context({"svg.fonttype": "path", "svg.hashsalt": "", "mathtext.fontset": "cm"}):
-        depth = math_to_image(f"${tex}$", file, prop=FontProperties(size=13), dpi=72, format="svg")
+        depth = math_to_image(f"${tex.strip()}$", file, prop=FontProperties(size=13), dpi=72, format="svg")
         svg = file.getvalue().decode()
     svg = re.sub(r".*?(?=<svg)|<metadata>.*</metadata>", "", svg, flags=re.S).replace("#000000", "currentColor")
     label = f'role="img" aria-label="{html.escape(tex)}" style="vertical-align: {-depth:.1f}pt"'
-    svg = svg.replace("<svg", f"<svg {label}", 1)
-    block = isinstance(node, nodes.math_block)
-    self.body.append(f'<div class="math" style="overflow-x: auto; margin: 1em 0">{svg}</div>' if block else svg)
-    raise nodes.SkipNode
+    return svg.replace("<svg", f"<svg {label}", 1)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

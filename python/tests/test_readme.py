@@ -16,4 +16,5 @@ def test_readme_has_python():
 @pytest.mark.parametrize("block", BLOCKS)
 def test_block_runs(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(README.parent / "examples" / "story")
     exec(compile(block, str(README), "exec"), {})
