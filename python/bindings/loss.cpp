@@ -7,11 +7,21 @@
 #include <nanobind/stl/vector.h>
 
 #include "bind.h"
+#include "retrograde/base/error.h"
 #include "retrograde/sequence/bptt.h"
 
 namespace retrograde::python {
 
 namespace nb = nanobind;
+
+namespace {
+
+std::size_t not_negative(std::string_view what, std::int64_t value) {
+  if (value < 0) throw UsageError("{} is {}; it must be 0 or more", what, value);
+  return static_cast<std::size_t>(value);
+}
+
+}  // namespace
 
 void bind_loss(nb::module_& m) {
   nb::class_<Loss>(
@@ -53,10 +63,12 @@ void bind_loss(nb::module_& m) {
           nb::sig("def __eq__(self, other: object, /) -> bool"))
       .def("__hash__", [](const Bptt& bptt) { return std::hash<std::string>{}(to_string(bptt)); });
   m.def("full", &full, "The exact gradient of the whole sequence's loss.");
-  m.def("chunk", &chunk, nb::arg("steps"),
-        "The sequence is cut every `steps` steps: the state is carried across a cut, the gradient is not.");
-  m.def("window", &window, nb::arg("reach"),
-        "Every output's error goes back through its own step and `reach` earlier ones, exactly.");
+  m.def(
+      "chunk", [](std::int64_t steps) { return chunk(not_negative("steps", steps)); }, nb::arg("steps"),
+      "The sequence is cut every `steps` steps: the state is carried across a cut, the gradient is not.");
+  m.def(
+      "window", [](std::int64_t reach) { return window(not_negative("reach", reach)); }, nb::arg("reach"),
+      "Every output's error goes back through its own step and `reach` earlier ones, exactly.");
   m.def("parse_bptt", &parse_bptt, nb::arg("text"), "From \"full\", \"chunk:96\" or \"window:40\".");
 }
 

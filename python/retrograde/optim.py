@@ -9,7 +9,14 @@ from . import _core
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Base of the optimisers: a formula and its options."""
+    """Base of the optimisers: a formula and its options.
+
+    Raises:
+        ValueError: an option is out of its range.
+    """
+
+    def __post_init__(self) -> None:
+        _core.Optimizer64(self._method(), 0)  # says what is wrong with the options here, not in the first update
 
     def _method(self) -> _core.Method:
         raise TypeError("use rg.SGD, rg.RMSprop, rg.Adam or rg.AdamW")

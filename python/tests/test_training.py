@@ -228,3 +228,19 @@ def test_two_nets_train_in_two_threads_as_they_do_alone(rng):
 def test_mistakes_are_answered_in_words(words, options, rng):
     with pytest.raises(ValueError, match=words):
         small().fit(*task(rng), **options)
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: rg.Adam(-1), "rate is -1"),
+        (lambda: rg.AdamW(float("nan")), "rate is nan"),
+        (lambda: rg.RMSprop(alpha=1.5), "alpha is 1.5"),
+        (lambda: rg.SGD(nesterov=True), "needs a momentum"),
+        (lambda: rg.window(-1), "reach is -1"),
+        (lambda: rg.chunk(-5), "steps is -5"),
+    ],
+)
+def test_options_out_of_range_are_refused_where_they_are_given(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
