@@ -99,6 +99,7 @@ void Engine::sweep(Evaluation& e, const Plan& plan, int layer) const {
   Real up = input_gradient(problem_, layer + 1, e.deltas[l + 1], above.below);
   if (above.below_upstream && e.up.size() == up.size()) up = e.up;
   for (double& v : up) v *= above.below_coefficient;
+  if (above.below_only_last) std::fill(up.begin(), up.end() - static_cast<long>(up.size()) / problem_.T, 0.0);
   e.deltas[l] = run(problem_, layer, plan.layers[l], tapes_[l], up, rounding_);
 }
 

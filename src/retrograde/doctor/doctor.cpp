@@ -169,7 +169,9 @@ class Diagnosis {
       if (open.size() < 40 && !(h.agreement + 0.2 < hypotheses[0].agreement)) open.push_back(std::move(e));
     }
     if (open.empty()) return unrecognised(roles);
-    Explainer explainer(conduct_.empty() ? program_.get() : nullptr, precision_, options_.seconds,
+    const double spent = std::chrono::duration<double>(Clock::now() - start_).count();
+    Explainer explainer(conduct_.empty() ? program_.get() : nullptr, precision_,
+                        std::max(0.5 * options_.seconds, options_.seconds - spent),
                         [this](const std::string& what) { tell(what); });
     if (auto report = explainer.run(open)) {
       report_ = *std::move(report);

@@ -18,7 +18,7 @@
 namespace retrograde::doctor {
 
 struct Options {
-  double seconds = 4;  // for the search; the report says so if it was not enough
+  double seconds = 3;  // for the search; the report says so if it was not enough
   // Called with what is being done; returning false stops the search.
   std::function<bool(const std::string&)> progress;
 };

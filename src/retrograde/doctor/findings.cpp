@@ -117,8 +117,8 @@ std::vector<Alternative> same_numbers(const Hypothesis& h, const std::vector<Tar
 }
 
 bool mergeable(const std::string& n) {
-  return n == "carry-wrong-gate" || n == "clipped" || n == "batch-for-time" || n == "truncated" ||
-         n == "state-index-shifted" || n.find("skipped") != std::string::npos;
+  return n == "carry-wrong-gate" || n == "carry-wrong-matrix" || n == "clipped" || n == "batch-for-time" ||
+         n == "truncated" || n == "state-index-shifted" || n.find("skipped") != std::string::npos;
 }
 
 // Two gates that hold each other's gradient are swapped, not copied; one fault of dh and dx is one fault.

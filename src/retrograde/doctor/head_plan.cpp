@@ -93,7 +93,8 @@ Real other_targets(const Problem& problem, const HeadPlan& head, int row) {
   const Real& from = head.target_is_input ? problem.x : problem.target;
   for (int t = 0; t < problem.T; ++t) {
     int s = t + head.target_shift;
-    if (head.target_wraps) s = (s + problem.T) % problem.T;
+    if (head.target_edge == HeadPlan::Edge::wraps) s = (s + problem.T) % problem.T;
+    if (head.target_edge == HeadPlan::Edge::clamped) s = std::clamp(s, 0, problem.T - 1);
     if (s < 0 || s >= problem.T) continue;
     for (int k = 0; k < row; ++k) {
       const double target = head.target_class < 0                ? from[static_cast<std::size_t>(s * row + k)]
@@ -140,10 +141,12 @@ Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, 
           const double y = value(f, zt[k]);
           // Cross entropy on its own sigmoid: the quotient of the slopes is one, and saturates otherwise.
           if (head.loss == Loss::binary_cross_entropy && f == Activation::sigmoid && fn == Fn::slope &&
-              !head.slope_at_first)
+              !head.slope_at_first && !head.slope_of_target)
             to[k] = y - target[k];
           else
-            to[k] = loss_slope(head.loss, y, target[k]) * patched_slope(fn, f, slope_z[k]);
+            to[k] =
+                loss_slope(head.loss, y, target[k]) *
+                (head.slope_of_target ? slope_from_value(f, target[k]) : patched_slope(fn, f, slope_z[k]));
         }
       for (int k = 0; k < n; ++k) to[k] *= head.coefficient;
       if (rounding)

@@ -138,6 +138,15 @@ std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& wo
     for (int s : {-1, 1})
       to.add("input-index-shifted", fmt::format("it takes the token of step t{:+d}, where x[t] is due", s),
              "use x[t]", 0.04, [s](Product& p) { p.shift = s; });
+    for (const auto& [replay, which] :
+         {std::pair(Replay::last, "last step's token at every step"),
+          {Replay::first, "first step's token at every step"},
+          {Replay::previous, "token of step t-1, at t = 0 the last one (index -1)"},
+          {Replay::reversed, "tokens in reversed order"}}) {
+      to.add("input-index-shifted", fmt::format("it takes the {}", which), "use x[t]", 0.07,
+             [r = replay](Product& p) { p.replay = r; });
+      to.also("layer-input-wrong");
+    }
     return out;
   }
   const bool head = piece.kind == Kind::V || piece.kind == Kind::c;

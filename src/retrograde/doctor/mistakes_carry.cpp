@@ -83,12 +83,13 @@ void add_recurrent_matrix(const Problem& problem, const Words& words, std::size_
   with("carry-identity", "the carry", "the error goes back unchanged, without the recurrent matrix", fix,
        delta, 0.04, all, matrix(Matrix::identity));
   if (problem.layers[l].inputs == problem.layers[l].hidden) {
-    with("carry-wrong-gate", "the carry",
-         "the error goes back through the input's matrix instead of the recurrent one", fix,
-         words.back_W(L, 0, delta), 0.08, all, matrix(Matrix::input));
-    with("carry-wrong-gate", "the carry",
-         "the error goes back through the input's matrix instead of the recurrent one", fix,
-         words.back_W(L, 0, delta, false), 0.1, all, matrix(Matrix::input_transposed));
+    for (const bool turned : {false, true}) {
+      with("carry-wrong-matrix", "the carry",
+           "the error goes back through the input's matrix instead of the recurrent one", fix,
+           words.back_W(L, 0, delta, !turned), turned ? 0.1 : 0.08, all,
+           matrix(turned ? Matrix::input_transposed : Matrix::input));
+      to.also({"carry-wrong-gate"});
+    }
   }
   for (const Matrix sums : {Matrix::column_sums, Matrix::row_sums}) {
     with("carry-identity", "the carry",
@@ -107,13 +108,15 @@ void add_recurrent_matrix(const Problem& problem, const Words& words, std::size_
       const auto slice = [offset, input_first](Term& t) {
         t.matrix = Matrix::slice, t.offset = offset, t.input_first = input_first;
       };
-      with("carry-wrong-gate", "the carry", sentence, fix, "", 0.09, all, slice);
-      to.also({"carry-wrong-order"});
-      for (const Site& one : all)
-        if (all.size() > 1)
-          with("carry-wrong-gate",
-               fmt::format("the carry through gate {}", gate_name(problem.net.cell, one.gate)), sentence, "",
-               "", 0.12, {one}, slice);
+      with("carry-wrong-matrix", "the carry", sentence, fix, "", 0.09, all, slice);
+      to.also({"carry-wrong-gate", "carry-wrong-order"});
+      for (const Site& one : all) {
+        if (all.size() == 1) continue;
+        with("carry-wrong-matrix",
+             fmt::format("the carry through gate {}", gate_name(problem.net.cell, one.gate)), sentence, "",
+             "", 0.12, {one}, slice);
+        to.also({"carry-wrong-gate"});
+      }
     }
   if (elman) {
     to.add("derivative-missing", "the carry",
@@ -162,6 +165,15 @@ void add_recurrent_matrix(const Problem& problem, const Words& words, std::size_
                          gate_name(problem.net.cell, two.gate)),
              fmt::format("dh[t-1] += {}", words.back_U(L, one.gate, own)), words.back_U(L, two.gate, own),
              0.08, {one}, [g = two.gate](Term& t) { t.gate = g; });
+  }
+  for (const Site& one : all) {
+    const auto letter = gate_name(problem.net.cell, one.gate);
+    std::vector<Site> rest;
+    for (const Site& s : all)
+      if (s.gate != one.gate) rest.push_back(s);
+    with("carry-wrong-gate", "the carry",
+         fmt::format("every gate's delta goes back through gate {}'s matrix", letter),
+         "every gate's through its own", "", 0.09, rest, [g = one.gate](Term& t) { t.gate = g; });
   }
   if (problem.net.cell == Cell::gru)
     for (std::size_t t = 0; t < steps[find(steps, Back::hc)].terms.size(); ++t) {

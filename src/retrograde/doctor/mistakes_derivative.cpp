@@ -265,6 +265,23 @@ void add_forms(const Problem& problem, const Scope& scope, Adder& to) {
              });
 }
 
+// dh[dh <= 0] = 0: relu's mask is taken from the error instead of the state.
+void add_error_mask(const Problem& problem, std::size_t layer, Mistakes& to) {
+  if (problem.net.cell != Cell::elman || problem.net.activation != Activation::relu) return;
+  constexpr std::size_t kDelta = 1;
+  Mistake m =
+      layer_mistake(layer, "activation-for-derivative", "every step",
+                    "relu's mask is taken from the error (dh > 0), where the state's is due (z > 0)", 0.05,
+                    {Site{kDelta, 0, 0}.entry(layer), Site{kDelta, 1, 0}.entry(layer)}, [](LayerPlan& plan) {
+                      Term whole;
+                      whole.source = Back::dh, whole.rectified = true;
+                      plan.steps[kDelta].terms = {whole};
+                    });
+  m.fix = "dz = dh * (z > 0)", m.yours = "dz = dh * (dh > 0)";
+  m.aliases = {"derivative-at-state"};
+  to.push_back(std::move(m));
+}
+
 }  // namespace
 
 Var activated(Cell cell, Var z) {
@@ -276,6 +293,7 @@ void add_derivative_mistakes(const Problem& problem, const Words& words, Mistake
   for (std::size_t l = 0; l < problem.layers.size(); ++l) {
     Adder adder(problem, words, l, to);
     for (const Scope& scope : scopes(problem, adder.steps())) add_forms(problem, scope, adder);
+    add_error_mask(problem, l, to);
   }
 }
 

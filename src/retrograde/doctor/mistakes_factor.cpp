@@ -20,7 +20,7 @@ std::vector<Var> in_scope(const Problem& problem) {
   for (int g = 0; g < problem.gates; ++g) out.push_back(Var::a0 + g);
   out.push_back(Var::h);
   if (problem.net.cell == Cell::lstm) out.insert(out.end(), {Var::c, Var::m});
-  if (problem.net.cell == Cell::gru) out.insert(out.end(), {Var::hn, Var::hs, Var::rh});
+  if (problem.net.cell == Cell::gru) out.insert(out.end(), {Var::hn, Var::hs, Var::hp, Var::rh});
   if (problem.net.cell == Cell::gru && problem.net.reset_after)
     out.insert(out.end(), {Var::p, Var::pu, Var::z2, Var::wx2});
   return out;
@@ -72,6 +72,7 @@ Name name_factor(const Line& line, const Factor& has) {
     return {line.carried() ? "carry-wrong-gate" : "gate-factor", 0.05, {"derivative-wrong-step"}};
   }
   if (due.var == Var::hn && has.var == Var::hs) return {"state-index-shifted", 0.03 + far, {"gate-factor"}};
+  if (due.var == Var::hn && has.var == Var::hp) return {"sign", 0.05 + far, {"gate-factor"}};
   if (has.var == due.var) {
     const bool complement = (has.fn == Fn::complement && due.fn == Fn::value) ||
                             (has.fn == Fn::value && due.fn == Fn::complement);
@@ -87,8 +88,8 @@ Name name_factor(const Line& line, const Factor& has) {
 
 class Enumeration {
  public:
-  Enumeration(const Problem& problem, std::size_t layer, Mistakes& to)
-      : problem_(problem), layer_(layer), to_(to), scope_(in_scope(problem)) {}
+  Enumeration(const Problem& problem, const Words& words, std::size_t layer, Mistakes& to)
+      : problem_(problem), words_(words), layer_(layer), to_(to), scope_(in_scope(problem)) {}
 
   void factor(const Step& step, const Site& site) {
     edges(step, site);
@@ -102,42 +103,77 @@ class Enumeration {
     if (line.due.local_slope && line.due.f == Activation::sigmoid) products(line, site);
   }
 
-  // Programs write dc out: (dc_next + dh o (1 - tanh(c)^2)) g as dc_next g + dh o (1 - tanh(c)^2) g. A slip
-  // in one of the two summands.
+  // Programs write sums out, and slip in one of the two summands: dc in (dc_next + dh o (1 - tanh(c)^2)) g as
+  // dc_next g + dh o (1 - tanh(c)^2) g; dh (h_prev - n) as dh h_prev - dh n.
   void written_out(const std::vector<Step>& steps, std::size_t s) {
     const Step& step = steps[s];
-    const Step& cell = steps[1];
-    if (step.terms.size() != 1 || step.terms[0].source != Back::dc) return;
-    Step whole{step.target, {cell.terms[0], cell.terms[1]}};
-    for (Term& term : whole.terms)
-      term.factors.insert(term.factors.end(), step.terms[0].factors.begin(), step.terms[0].factors.end());
-    for (std::size_t t = 0; t < 2; ++t)
-      for (std::size_t f = 0; f < whole.terms[t].factors.size(); ++f) {
-        const Line line{problem_.net, step.target, whole.terms[t].factors[f]};
-        for (const Factor& has : likely(line)) {
-          Step slipped = whole;
-          slipped.terms[t].factors[f] = has;
-          Name name = line.due.local_slope ? name_slope(line, has) : name_factor(line, has);
-          if (has.fn == Fn::one)
-            name = {line.due.local_slope ? "derivative-missing" : "gate-factor", 0.06, {"parenthesis"}};
-          Mistake m = layer_mistake(
-              layer_, name.name, text_of(line.net.cell, line.target),
-              fmt::format("in the part of {} that comes from {}, {} stands where {} is due",
-                          text_of(line.net.cell, line.target), t == 0 ? "dh" : "dc_next",
-                          has.fn == Fn::one ? "nothing" : text_of(line.net, has),
-                          text_of(line.net, line.due)),
-              name.weight + 0.02,
-              {Site{s, 0, 0}.entry(layer_), Site{s, 0, 1}.entry(layer_), Site{s, 0, kSource}.entry(layer_)},
-              [s, slipped](LayerPlan& plan) {
-                if (s < plan.steps.size()) plan.steps[s] = slipped;
-              });
-          m.aliases = name.aliases;
-          to_.push_back(std::move(m));
-        }
+    if (step.terms.size() != 1) return;
+    Step whole{step.target, {step.terms[0], step.terms[0]}};
+    std::vector<std::string> parts;
+    if (step.terms[0].source == Back::dc) {
+      for (std::size_t t = 0; t < 2; ++t) {
+        whole.terms[t] = steps[1].terms[t];
+        const auto& factors = step.terms[0].factors;
+        whole.terms[t].factors.insert(whole.terms[t].factors.end(), factors.begin(), factors.end());
       }
+      parts = {"that comes from dh", "that comes from dc_next"};
+    } else if (!step.terms[0].factors.empty() && step.terms[0].factors[0].var == Var::hn) {
+      const bool keeps = problem_.net.update_keeps;
+      whole.terms[keeps ? 0 : 1].factors[0] = {Var::h, Fn::value, Activation::tanh, -1, false};
+      whole.terms[keeps ? 1 : 0].factors[0] = {Var::a2, Fn::value, Activation::tanh, 0, false};
+      whole.terms[1].coefficient = -1;
+      parts = {keeps ? "that has h[t-1]" : "that has n[t]", keeps ? "that has n[t]" : "that has h[t-1]"};
+    } else {
+      return;
+    }
+    for (std::size_t t = 0; t < 2; ++t) {
+      const std::string part =
+          fmt::format("in the part of {} {}", text_of(problem_.net.cell, step.target), parts[t]);
+      slips_of_summand(whole, s, t, part);
+    }
   }
 
  private:
+  void slips_of_summand(const Step& whole, std::size_t s, std::size_t t, const std::string& part) {
+    const auto put = [&](const Name& name, const std::string& sentence, auto&& change) {
+      Step slipped = whole;
+      change(slipped.terms[t]);
+      Mistake m = layer_mistake(
+          layer_, name.name, text_of(problem_.net.cell, whole.target), part + ", " + sentence,
+          name.weight + 0.02,
+          {Site{s, 0, 0}.entry(layer_), Site{s, 0, 1}.entry(layer_), Site{s, 0, kSource}.entry(layer_)},
+          [s, slipped](LayerPlan& plan) {
+            if (s < plan.steps.size()) plan.steps[s] = slipped;
+          });
+      m.aliases = name.aliases;
+      m.fix = words_.line(problem_, static_cast<int>(layer_), whole);
+      m.yours = words_.line(problem_, static_cast<int>(layer_), slipped);
+      to_.push_back(std::move(m));
+    };
+    put({"sign", 0.05, {"parenthesis"}}, "the sign is wrong", [](Term& x) { x.coefficient *= -1; });
+    put({"carry-dropped", 0.08, {"parenthesis"}}, "nothing stands: it is missing",
+        [](Term& x) { x.coefficient = 0; });
+    for (int g = 0; g < problem_.gates; ++g)
+      for (Fn fn : {Fn::value, Fn::complement}) {
+        const Factor more{Var::a0 + g, fn, problem_.net.activation, 0, false};
+        put({"gate-factor", 0.1, {}},
+            fmt::format("there is the further factor {}", text_of(problem_.net, more)),
+            [&](Term& x) { x.factors.push_back(more); });
+      }
+    for (std::size_t f = 0; f < whole.terms[t].factors.size(); ++f) {
+      const Line line{problem_.net, whole.target, whole.terms[t].factors[f]};
+      for (const Factor& has : likely(line)) {
+        Name name = line.due.local_slope ? name_slope(line, has) : name_factor(line, has);
+        if (has.fn == Fn::one)
+          name = {line.due.local_slope ? "derivative-missing" : "gate-factor", 0.06, {"parenthesis"}};
+        put(name,
+            fmt::format("{} stands where {} is due", has.fn == Fn::one ? "nothing" : text_of(line.net, has),
+                        text_of(line.net, line.due)),
+            [&](Term& x) { x.factors[f] = has; });
+      }
+    }
+  }
+
   void add(const Line& line, const Site& site, const Name& name, const std::string& has,
            std::function<void(std::vector<Factor>&)> change) {
     const std::string target = text_of(line.net.cell, line.target), due = text_of(line.net, line.due);
@@ -237,6 +273,7 @@ class Enumeration {
   }
 
   const Problem& problem_;
+  const Words& words_;
   std::size_t layer_;
   Mistakes& to_;
   std::vector<Var> scope_;
@@ -244,17 +281,16 @@ class Enumeration {
 
 }  // namespace
 
-void add_factor_mistakes(const Problem& problem, const Words&, Mistakes& to) {
+void add_factor_mistakes(const Problem& problem, const Words& words, Mistakes& to) {
   if (problem.net.cell == Cell::elman) return;  // its one factor is the derivative family's
   const Plan right = right_plan(problem);
   for (std::size_t l = 0; l < right.layers.size(); ++l) {
-    Enumeration all(problem, l, to);
+    Enumeration all(problem, words, l, to);
     const auto& steps = right.layers[l].steps;
     for (std::size_t s = 0; s < steps.size(); ++s)
       for (std::size_t t = 0; t < steps[s].terms.size(); ++t)
         for (std::size_t f = 0; f < steps[s].terms[t].factors.size(); ++f) all.factor(steps[s], {s, t, f});
-    for (std::size_t s = 0; problem.net.cell == Cell::lstm && s < steps.size(); ++s)
-      all.written_out(steps, s);
+    for (std::size_t s = 0; s < steps.size(); ++s) all.written_out(steps, s);
   }
 }
 

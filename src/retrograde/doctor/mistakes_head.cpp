@@ -86,17 +86,20 @@ void add_target(const Problem& problem, Adder& to) {
     to.add("loss-and-gradient-disagree", where, "1 is subtracted at the input's token, not at the target's",
            fix, "dy[input] -= 1", 0.08, kLoss, [](HeadPlan& h) { h.target_is_input = true; });
   const char* shifted = "output-gradient-at-wrong-step";
-  const auto target = [&](int s, bool wraps) {
+  using Edge = HeadPlan::Edge;
+  const auto target = [&](int s, Edge edge) {
     to.add(shifted, where,
            fmt::format("the output is compared with target[t{:+d}]{}", s,
-                       wraps ? ", at the edge with the other end's" : ""),
+                       edge == Edge::wraps     ? ", at the edge with the other end's"
+                       : edge == Edge::clamped ? ", at the edge with its own"
+                                               : ""),
            fix, fmt::format("target[t{:+d}]", s), 0.08, kLoss,
-           [s, wraps](HeadPlan& h) { h.target_shift = s, h.target_wraps = wraps; });
+           [s, edge](HeadPlan& h) { h.target_shift = s, h.target_edge = edge; });
     to.all().back().aliases = {"loss-and-gradient-disagree"};
   };
   for (int s : {-1, 1})
-    for (bool wraps : {false, true})
-      if (!net.last_output && problem.T > 1) target(s, wraps);
+    for (Edge edge : {Edge::none, Edge::wraps, Edge::clamped})
+      if (!net.last_output && problem.T > 1) target(s, edge);
   for (int k = 0; classes && k < std::min(problem.O, 40); ++k)
     to.add("loss-and-gradient-disagree", where,
            fmt::format("1 is subtracted at class {}, not at the target", k), fix,
@@ -160,6 +163,11 @@ void add_slope(const Problem& problem, Adder& to) {
            fmt::format("on the way up to the state (not in the head's own gradient) the error {}", form.text),
            fix, "", form.weight + 0.03, kUp, [fn = form.fn](HeadPlan& h) { h.slope_up = fn; });
   }
+  to.add("derivative-at-state", "the output",
+         fmt::format("the output's error takes {}' at the target, where the output is due", name(f)), fix,
+         f == Activation::tanh ? "1 - target**2" : "target * (1 - target)", 0.05, kSlope,
+         [](HeadPlan& h) { h.slope_of_target = true; });
+  to.all().back().aliases = {"loss-and-gradient-disagree", "activation-for-derivative"};
   if (fused)
     to.add("double-activation", "the output",
            "p - target is the whole derivative; it is multiplied by p (1 - p) once more", fix,

@@ -29,9 +29,27 @@ void add_layer_mistakes(const Problem& problem, const Words& words, int layer, M
         "transpose",
         words.back_W(layer + 1, 0, "dz_upper[t]", false), 0.01,
         [](LayerPlan& p) { p.below.matrix_transposed = true; });
-  if (problem.gates == 1)
+  if (problem.layers[above].inputs == problem.layers[above].hidden)
+    add("carry-wrong-matrix",
+        "the upper layer's error goes down through its recurrent matrix, not its input matrix",
+        words.back_U(layer + 1, 0, "dz_upper[t]"), 0.06,
+        [](LayerPlan& p) { p.below.recurrent_matrix = true; });
+  if (problem.gates == 1) {
     add("derivative-missing", "what the upper layer sends down is made from its dh, before the derivative",
         words.back_W(layer + 1, 0, "dh_upper[t]"), 0.04, [](LayerPlan& p) { p.below.left = Back::dh; });
+    add("carry-wrong-order", "what the upper layer sends down is made from what it hands back in time",
+        words.back_W(layer + 1, 0, "dh_prev_upper"), 0.07, [](LayerPlan& p) { p.below.left = Back::hc; });
+    add("carry-dropped",
+        "what the upper layer sends down has its outputs' own error alone, not what it carried back", "",
+        0.07, [](LayerPlan& p) { p.below.left = Back::q; });
+  }
+  for (const int shift : {-1, 1})
+    add("output-gradient-at-wrong-step",
+        fmt::format("the lower layer's step t gets what the upper layer sends down at step t{:+d}", shift),
+        "", 0.07, [shift](LayerPlan& p) { p.below.left_shift = shift; });
+  if (problem.T > 1)
+    add("upstream-missing", "only what the upper layer's last step sends down reaches the lower layer", "",
+        0.03, [](LayerPlan& p) { p.below_only_last = true; });
   add("layer-input-wrong", "the lower layer gets the outputs' own error, not what the upper layer sends down",
       "dh_out[t]", 0.06, [](LayerPlan& p) { p.below_upstream = true; });
   add("upstream-missing", "the upper layer's error never reaches the lower layer", "", 0.04,

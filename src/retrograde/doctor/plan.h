@@ -78,6 +78,7 @@ struct Term {
   std::vector<Factor> factors;  // after the matrix
   std::vector<Factor> before;   // before it
   bool only_last_step = false;  // the term counts at t = T-1 alone
+  bool rectified = false;       // what is below zero of the source is not taken: dh[dh <= 0] = 0
   bool operator==(const Term&) const = default;
 };
 
@@ -110,6 +111,7 @@ struct Product {
   int tokens = 0;
   int left_layer = -1, right_layer = -1;  // another layer's delta or state
   bool matrix_transposed = false;         // dx: W where W' is due
+  bool recurrent_matrix = false;          // dx: U where W is due, of equal shape
   int without_gate = -1, only_gate = -1;  // dx: which gates' parts it has
   // The left-hand side as this block alone has it, made anew by this step from the sweep's deltas.
   std::shared_ptr<const Step> own;
@@ -127,21 +129,23 @@ struct LayerPlan {
   // What goes down to the layer below.
   Product below;
   double below_coefficient = 1;
-  bool below_upstream = false;  // the outputs' own error, not this layer's
-  int reset_form = -1;          // GRU: the steps' own reset form, 1 after, 0 before; -1 the network's
+  bool below_upstream = false;   // the outputs' own error, not this layer's
+  bool below_only_last = false;  // of step T-1 alone
+  int reset_form = -1;           // GRU: the steps' own reset form, 1 after, 0 before; -1 the network's
 };
 
 // How a wrong head or loss derivative differs from the right one.
 struct HeadPlan {
   Loss loss = Loss::squared;
   double coefficient = 1;
-  Fn slope = Fn::slope;       // of the head's activation, in dV and dc
-  Fn slope_up = Fn::count;    // on the way up, if different
-  int softmax = 0;            // 0 p - t, 1 p, 2 diagonal only, 3 (p - t) p (1 - p), 4 softmax applied twice
-  double target_factor = 1;   // -1: the target is added, not subtracted
-  int target_class = -1;      // the one-hot row of this class at every step
-  bool target_wraps = false;  // target[-1] is the last one
-  int target_shift = 0;       // the target of another step
+  Fn slope = Fn::slope;          // of the head's activation, in dV and dc
+  Fn slope_up = Fn::count;       // on the way up, if different
+  bool slope_of_target = false;  // 1 - target**2 for 1 - output**2
+  int softmax = 0;           // 0 p - t, 1 p, 2 diagonal only, 3 (p - t) p (1 - p), 4 softmax applied twice
+  double target_factor = 1;  // -1: the target is added, not subtracted
+  int target_class = -1;     // the one-hot row of this class at every step
+  int target_shift = 0;      // the target of another step; beyond the edge
+  enum class Edge : unsigned char { none, wraps, clamped } target_edge = Edge::none;
   bool target_is_input = false;  // the input's token where the target's is due
   bool transposed = false;       // V where V' is due
   bool identity = false;         // no V on the way up

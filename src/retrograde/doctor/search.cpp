@@ -127,6 +127,8 @@ Search::Node Search::attempt(const Ground& g, std::vector<const Mistake*> mistak
   Evaluation e = g.base;
   if (head) engine().way_up(e, plan);
   engine().sweep(e, plan, g.layer);
+  if (mistakes.empty())  // a block may be made from a lower layer's delta
+    for (int below = g.layer - 1; below >= 0; --below) engine().sweep(e, plan, below);
   const auto& which = by_layer_[static_cast<std::size_t>(g.layer)];
   Node node{std::move(mistakes), 0};
   std::size_t matched = 0;

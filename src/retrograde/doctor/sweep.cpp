@@ -66,10 +66,12 @@ class Sweeper {
 
   void add(const Term& term, const double* from, double* to, int t) {
     double* v = scratch_.data();
-    if (!term.before.empty()) {
+    if (!term.before.empty() || term.rectified) {
       std::copy(from, from + row_, before_.begin());
       multiply_by(term.before, before_.data(), t);
       from = before_.data();
+      for (int i = 0; i < row_ && term.rectified; ++i)
+        before_[static_cast<std::size_t>(i)] = std::max(from[i], 0.0);
     }
     if (term.matrix == Matrix::none || term.matrix == Matrix::identity) {
       std::copy(from, from + row_, v);
@@ -217,12 +219,16 @@ Real input_gradient(const Problem& problem, int index, const Deltas& deltas, con
   Real dx(static_cast<std::size_t>(problem.T * problem.B * layer.inputs), 0);
   for (int g = 0; g < problem.gates; ++g) {
     if (g == product.without_gate || (product.only_gate >= 0 && g != product.only_gate)) continue;
-    const double* w = layer.W.data() + g * layer.hidden * layer.inputs;
-    const double* da = deltas.at(problem.gates == 1 ? product.left : Back::da0 + g, product.left_shift);
+    const double* w = (product.recurrent_matrix ? layer.U : layer.W).data() + g * layer.hidden * layer.inputs;
+    const int from = std::max(0, -product.left_shift);  // before step 0 there is nothing, after T-1 zeros
+    const double* da =
+        deltas.at(problem.gates == 1 ? product.left : Back::da0 + g, from + product.left_shift);
+    double* to = dx.data() + from * problem.B * layer.inputs;
+    const int rows = (problem.T - from) * problem.B;
     if (product.matrix_transposed)
-      multiply(da, w, dx.data(), problem.T * problem.B, layer.hidden, layer.inputs);
+      multiply(da, w, to, rows, layer.hidden, layer.inputs);
     else
-      multiply_back(da, w, dx.data(), problem.T * problem.B, layer.hidden, layer.inputs);
+      multiply_back(da, w, to, rows, layer.hidden, layer.inputs);
   }
   return dx;
 }

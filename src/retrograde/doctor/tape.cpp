@@ -60,7 +60,7 @@ Tape::Tape(const Problem& problem, int index, const Real& input, Rounding* round
   for (int g = 0; g < gates; ++g) make(Var::z0 + g), make(Var::a0 + g), make(Var::wx0 + g);
   if (problem.net.cell == Cell::lstm) make(Var::c), make(Var::m);
   if (problem.net.cell == Cell::gru) {
-    for (Var v : {Var::p, Var::pu, Var::rh, Var::rs, Var::zh, Var::hn, Var::hs}) make(v);
+    for (Var v : {Var::p, Var::pu, Var::rh, Var::rs, Var::zh, Var::hn, Var::hs, Var::hp}) make(v);
   }
   std::copy(input.begin(), input.end(), put(Var::x, 0));
   disturb(put(Var::x, 0), steps_ * step(Var::x), rounding_);
@@ -143,12 +143,13 @@ void Tape::run_step(const Problem& problem, const Layer& layer, int t) {
     }
     activate(2, net.activation);
     const double* cand = at(Var::a2, t);
-    double *hn = put(Var::hn, t), *hs = put(Var::hs, t);
+    double *hn = put(Var::hn, t), *hs = put(Var::hs, t), *hp = put(Var::hp, t);
     for (int k = 0; k < n; ++k) {
       hn[k] = net.update_keeps ? before[k] - cand[k] : cand[k] - before[k];
       h[k] = net.update_keeps ? (1 - z[k]) * cand[k] + z[k] * before[k]
                               : (1 - z[k]) * before[k] + z[k] * cand[k];
       hs[k] = net.update_keeps ? h[k] - cand[k] : cand[k] - h[k];
+      hp[k] = before[k] + cand[k];
     }
     if (rounding_)
       for (int k = 0; k < n; ++k) hn[k] += (std::abs(before[k]) + std::abs(cand[k])) * (*rounding_)();

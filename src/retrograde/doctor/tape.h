@@ -34,6 +34,7 @@ enum class Var : unsigned char {
   rs,  // GRU: r * h_t, which a wrong index makes of it
   hn,  // GRU: derivative of h' by the update gate: h_{t-1} - n, or n - h_{t-1}
   hs,  // the same with h_t, which a wrong index makes of it
+  hp,  // h_{t-1} + n, which a wrong sign makes of it
   wx0,
   wx1,
   wx2,

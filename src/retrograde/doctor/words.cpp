@@ -44,6 +44,8 @@ std::string text_of(const Network& net, Var v, int shift) {
       return fmt::format("({} * {})", at("r", shift), now);
     case Var::hn:
       return net.update_keeps ? fmt::format("({} - {})", previous, n) : fmt::format("({} - {})", n, previous);
+    case Var::hp:
+      return fmt::format("({} + {})", previous, n);
     case Var::hs:
       return net.update_keeps ? fmt::format("({} - {})", now, n) : fmt::format("({} - {})", n, now);
     default:
