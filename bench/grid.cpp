@@ -7,8 +7,8 @@
 #include <string>
 
 #include "drawn.h"
-#include "retrograde/kernels/dispatch.h"
-#include "retrograde/kernels/threads.h"
+#include "retrograde/base/threads.h"
+#include "retrograde/kernels/isa.h"
 #include "retrograde/sequence/backward.h"
 
 namespace {

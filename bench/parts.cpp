@@ -35,7 +35,7 @@ struct Packed {
   Buffer<float> packed;
   explicit Packed(std::size_t units)
       : shape{units, units}, w_ih(4 * units * units), w_hh(w_ih.size()), bias(4 * units) {
-    zeros(packed, kernels.offsets(shape).size);
+    zeros(packed, kernels.packed_size(shape));
   }
 };
 void pack(benchmark::State& state) {
@@ -56,10 +56,10 @@ void product(benchmark::State& state) {
   const auto rows = static_cast<std::size_t>(state.range(0)),
              inputs = static_cast<std::size_t>(state.range(1)),
              outputs = static_cast<std::size_t>(state.range(2));
-  const auto& affine = affine_kernels<float>();
-  Buffer<float> packed(affine.packed_size(inputs, outputs)), y(rows * round_up(outputs, affine.lanes));
+  const auto& head = head_kernels<float>();
+  Buffer<float> packed(head.packed_size({inputs, outputs})), y(rows * round_up(outputs, head.lanes));
   const auto x = bench::drawn_vector(rows * inputs, 5, 1);
-  for (auto _ : state) affine.forward(inputs, outputs, packed.data(), rows, x.data(), inputs, y.data());
+  for (auto _ : state) run_head<float>({inputs, outputs}, packed.data(), rows, {x.data(), inputs}, y.data());
   state.SetItemsProcessed(state.iterations() * 2 * state.range(0) * state.range(1) * state.range(2));
 }
 BENCHMARK(product)

@@ -1,4 +1,4 @@
-// The matrix product in the instruction set in use, by way of the head's affine map.
+// The matrix product in the instruction set in use, by way of the head.
 #include <gmock/gmock.h>
 
 #include "retrograde/base/random.h"
@@ -21,9 +21,9 @@ class Product : public ::testing::Test {
   // y = x Wᵀ + b of `rows` rows, [rows][outputs].
   std::vector<T> forward(std::size_t rows, const T* rows_of_x) const {
     const std::size_t stride = round_up(outputs_, kernels.lanes);
-    Buffer<T> packed(kernels.packed_size(inputs_, outputs_)), y(rows * stride);
-    kernels.pack(inputs_, outputs_, weight.data(), bias.data(), packed.data());
-    kernels.forward(inputs_, outputs_, packed.data(), rows, rows_of_x, x_stride, y.data());
+    Buffer<T> packed(kernels.packed_size({inputs_, outputs_})), y(rows * stride);
+    kernels.pack({inputs_, outputs_}, {.weight_ih = weight.data(), .bias_ih = bias.data()}, packed.data());
+    run_head<T>({inputs_, outputs_}, packed.data(), rows, {rows_of_x, x_stride}, y.data());
     std::vector<T> result;
     for (std::size_t r = 0; r < rows; ++r)
       result.insert(result.end(), y.data() + r * stride, y.data() + r * stride + outputs_);
@@ -37,7 +37,7 @@ class Product : public ::testing::Test {
     bias = normal<T>(random, out);
   }
 
-  const AffineKernels<T>& kernels = affine_kernels<T>();
+  const CellKernels<T>& kernels = head_kernels<T>();
   Random random{5};
   std::size_t inputs_ = 0, outputs_ = 0, x_stride = 0;
   Buffer<T> x_, weight, bias;

@@ -26,7 +26,7 @@ struct Problem {
   std::vector<std::int32_t> classes;
 
   explicit Problem(std::size_t outputs, double scale = 1)
-      : width(outputs), stride(round_up(outputs, affine_kernels<float>().lanes)) {
+      : width(outputs), stride(round_up(outputs, head_kernels<float>().lanes)) {
     Random random(outputs);
     y.assign(kRows * stride, std::numeric_limits<double>::quiet_NaN());
     for (std::size_t r = 0; r < kRows; ++r) {
@@ -39,7 +39,7 @@ struct Problem {
   }
   template <class T, class S>
   LossRows<T> rows(const std::vector<T, S>& values) const {
-    return {kRows, width, stride, 3, values.data(), kIndex, affine_kernels<T>().softmax};
+    return {kRows, width, stride, 3, values.data(), kIndex, softmax_kernel<T>()};
   }
 };
 
@@ -200,11 +200,11 @@ TYPED_TEST(LossOf, RowsInPiecesIsThatOfAllBitForBit) {
 
 TYPED_TEST(LossOf, EntropiesStayFiniteAndExactForEveryPreactivation) {
   using T = TypeParam;
-  const std::size_t stride = affine_kernels<T>().lanes * 2;
+  const std::size_t stride = head_kernels<T>().lanes * 2;
   std::vector<T> z(stride), d(stride);
   z[0] = 300, z[1] = -300;
   const std::vector<std::size_t> index{0};
-  const LossRows<T> rows{1, 2, stride, 1, z.data(), index, affine_kernels<T>().softmax};
+  const LossRows<T> rows{1, 2, stride, 1, z.data(), index, softmax_kernel<T>()};
   const std::vector<T> t{0, 1};
   const std::vector<std::int32_t> wrong{1};
   EXPECT_NEAR(Loss("binary_cross_entropy", Reduction::sum).evaluate<T>(rows, {.values = t}, d.data()), 600,

@@ -1,7 +1,9 @@
 #include "retrograde/cells/cell.h"
 
+#include "retrograde/cells/linear.h"
 #include "retrograde/cells/tables.h"
-#include "retrograde/kernels/dispatch.h"
+#include "retrograde/kernels/isa.h"
+#include "retrograde/kernels/softmax.h"
 
 namespace retrograde {
 namespace {
@@ -48,18 +50,26 @@ const CellTable& cell_table(const Lstm&) {
 }
 
 template <class T>
-const AffineKernels<T>& affine_kernels() {
-  if constexpr (std::is_same_v<T, float>) {
-    return kernel_tables_in_use().affine.f32;
-  } else if constexpr (std::is_same_v<T, double>) {
-    return kernel_tables_in_use().affine.f64;
-  } else {
-    static constexpr AffineKernels<T> kernels = Affine<IsaGeneric, T>::kernels();
-    return kernels;
-  }
+const CellKernels<T>& head_kernels() {
+  static const CellTable table = table_of<Linear>(&KernelTables::linear);
+  return table.get<T>();
 }
-template const AffineKernels<float>& affine_kernels();
-template const AffineKernels<double>& affine_kernels();
-template const AffineKernels<std::complex<double>>& affine_kernels();
+
+template <class T>
+Softmax<T> softmax_kernel() {
+  if constexpr (std::is_same_v<T, float>)
+    return kernel_tables_in_use().softmax.f32;
+  else if constexpr (std::is_same_v<T, double>)
+    return kernel_tables_in_use().softmax.f64;
+  else
+    return softmax<IsaGeneric, T>;
+}
+
+#define RETROGRADE_INSTANTIATE(T)                   \
+  template const CellKernels<T>& head_kernels<T>(); \
+  template Softmax<T> softmax_kernel<T>();
+RETROGRADE_INSTANTIATE(float)
+RETROGRADE_INSTANTIATE(double)
+RETROGRADE_INSTANTIATE(std::complex<double>)
 
 }  // namespace retrograde

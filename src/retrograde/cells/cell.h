@@ -14,7 +14,6 @@
 #include "retrograde/cells/elman.h"
 #include "retrograde/cells/gru.h"
 #include "retrograde/cells/lstm.h"
-#include "retrograde/kernels/affine.h"
 #include "retrograde/kernels/recurrence.h"
 
 namespace retrograde {
@@ -36,7 +35,7 @@ struct CellTable {
   }
 };
 
-// The kernels of one of the library's cells for this machine's instruction set (kernels/dispatch.h).
+// The kernels of one of the library's cells for this machine's instruction set (kernels/isa.h).
 const CellTable& cell_table(const Elman&);
 const CellTable& cell_table(const GruResetAfter&);
 const CellTable& cell_table(const GruResetBefore&);
@@ -63,9 +62,20 @@ struct Gru {
   bool reset_after = true;
 };
 
-// The affine map of the head, compiled like the cells.
+// The head y = x Wᵀ + b (cells/linear.h) and the softmax, compiled like the cells.
 template <class T>
-const AffineKernels<T>& affine_kernels();
+const CellKernels<T>& head_kernels();
+template <class T>
+Softmax<T> softmax_kernel();
+
+// The head's z, [rows][round_up(units, lanes)].
+template <class T>
+void run_head(LayerShape shape, const T* packed, std::size_t rows, const LayerInput<T>& x, T* z) {
+  const std::size_t offset[] = {0, rows};
+  const StepRows one_step{offset, 1};
+  head_kernels<T>().forward(nullptr, {one_step, shape, packed, x, {.preactivations = z}},
+                            Segment::of(one_step, 0, 1));
+}
 
 class Cell {
  public:

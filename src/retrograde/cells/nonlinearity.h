@@ -17,6 +17,14 @@
 
 namespace retrograde {
 
+// Lane by lane through a scalar function, for what has no vector form.
+template <class F, class T, int W>
+RETROGRADE_INLINE Vec<T, W> each_lane(F f, Vec<T, W> x) {
+  Vec<T, W> y;
+  for (int lane = 0; lane < W; ++lane) y.v[lane] = static_cast<T>(f(x.v[lane]));
+  return y;
+}
+
 class Nonlinearity {
  public:
   enum class Kind { identity, tanh, relu, leaky_relu, elu, sigmoid, softsign, softplus, sin, custom };

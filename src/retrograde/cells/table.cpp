@@ -1,11 +1,12 @@
-// The library's cells and the affine map, compiled for one instruction set: this file is built once for each,
-// with RETROGRADE_ISA_TAG defined.
+// The library's cells, the head and the softmax, compiled for one instruction set: this file is built once
+// for each, with RETROGRADE_ISA_TAG defined.
 #include "retrograde/cells/elman.h"
 #include "retrograde/cells/gru.h"
+#include "retrograde/cells/linear.h"
 #include "retrograde/cells/lstm.h"
 #include "retrograde/cells/tables.h"
-#include "retrograde/kernels/affine.h"
 #include "retrograde/kernels/recurrence.h"
+#include "retrograde/kernels/softmax.h"
 
 namespace retrograde {
 namespace {
@@ -16,11 +17,9 @@ constexpr RealKernels<CellKernels> kernels_of() {
 }
 
 constexpr KernelTables kTables{
-    kernels_of<Elman>(),
-    kernels_of<GruResetAfter>(),
-    kernels_of<GruResetBefore>(),
-    kernels_of<Lstm>(),
-    {Affine<RETROGRADE_ISA_TAG, float>::kernels(), Affine<RETROGRADE_ISA_TAG, double>::kernels()}};
+    kernels_of<Elman>(),          kernels_of<GruResetAfter>(),
+    kernels_of<GruResetBefore>(), kernels_of<Lstm>(),
+    kernels_of<Linear>(),         {softmax<RETROGRADE_ISA_TAG, float>, softmax<RETROGRADE_ISA_TAG, double>}};
 
 }  // namespace
 

@@ -13,14 +13,14 @@ struct RealKernels {
 };
 
 struct KernelTables {
-  RealKernels<CellKernels> elman, gru_reset_after, gru_reset_before, lstm;
-  RealKernels<AffineKernels> affine;
+  RealKernels<CellKernels> elman, gru_reset_after, gru_reset_before, lstm, linear;
+  RealKernels<Softmax> softmax;
 };
 
 template <class Isa>
 const KernelTables& kernel_tables();
 
-// Those of the instruction set in use (kernels/dispatch.h).
+// Those of the instruction set in use (kernels/isa.h).
 const KernelTables& kernel_tables_in_use();
 
 }  // namespace retrograde

@@ -1,16 +1,16 @@
 // Activations on vectors, and on complex numbers for complex-step derivatives: there f(x + iε) is taken to
 // first order in ε, f(x) + iε f'(x), with f' by its own accurate formula; the real part chooses the branch.
 //
-//   function          valid range   maximum error (float and double)
-//   exp               all           2 ulp, flushed to 0 below the smallest normal number
-//   expm1             all           4 ulp
-//   log1p_of_fraction 0 .. 1        4 ulp
-//   tanh              all           6 ulp, never beyond ±1
-//   sigmoid           all           6 ulp where it is a normal number
+//   function   valid range   maximum error (float and double)
+//   exp        all           2 ulp, flushed to 0 below the smallest normal number
+//   expm1      all           4 ulp
+//   tanh       all           6 ulp, never beyond ±1
+//   sigmoid    all           6 ulp where it is a normal number
 //
 // The argument of exp is reduced as in Cody & Waite (1980); the polynomial is Taylor's on |r| <= ln(2)/2.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <complex>
 
@@ -20,21 +20,11 @@ namespace retrograde {
 
 namespace detail {
 
-inline constexpr double kInverseFactorial[] = {1.0,
-                                               1.0,
-                                               1.0 / 2,
-                                               1.0 / 6,
-                                               1.0 / 24,
-                                               1.0 / 120,
-                                               1.0 / 720,
-                                               1.0 / 5040,
-                                               1.0 / 40320,
-                                               1.0 / 362880,
-                                               1.0 / 3628800,
-                                               1.0 / 39916800,
-                                               1.0 / 479001600,
-                                               1.0 / 6227020800,
-                                               1.0 / 87178291200};
+inline constexpr auto kInverseFactorial = [] {
+  std::array<double, 15> inverse{1};
+  for (double k = 1, factorial = 1; k < 15; ++k) inverse[static_cast<std::size_t>(k)] = 1 / (factorial *= k);
+  return inverse;
+}();
 
 template <class T>
 struct ExpConstants;
@@ -62,7 +52,7 @@ RETROGRADE_INLINE Reduced<T, W> reduce(Vec<T, W> x) {
   using C = ExpConstants<T>;
   using V = Vec<T, W>;
   const V low(C::kMin), high(C::kMax), magic(C::kMagic), one(T(1));
-  x = at_most(high, at_least(low, x));
+  x = clamp(low, x, high);
   const V shifted = x * V(T(1.44269504088896340736)) + magic;
   const V n = shifted - magic;
   const V r = (x - n * V(C::kLn2High)) - n * V(C::kLn2Low);
@@ -99,7 +89,7 @@ RETROGRADE_INLINE Vec<float, W> tanh(Vec<float, W> x) {
                           -2.76076847742355e-16};
   constexpr double q[] = {4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04,
                           1.19825839466702e-06};
-  x = at_most(V(7.99881172f), at_least(V(-7.99881172f), x));
+  x = clamp(V(-7.99881172f), x, V(7.99881172f));
   const V x2 = x * x;
   V numerator = V(p[6] / q[0]), denominator = V(q[3] / q[0]);
   for (int k = 5; k >= 0; --k) numerator = numerator * x2 + V(p[k] / q[0]);
@@ -116,20 +106,6 @@ RETROGRADE_INLINE Vec<T, W> tanh(Vec<T, W> x) {
 RETROGRADE_INLINE std::complex<double> tanh(std::complex<double> x) {
   const double cosh = std::cosh(x.real());
   return {std::tanh(x.real()), x.imag() / cosh / cosh};
-}
-
-// log(1 + e) for e in 0 .. 1: 2 artanh(s) with s = e / (2 + e) <= 1/3.
-template <class T, int W>
-RETROGRADE_INLINE Vec<T, W> log1p_of_fraction(Vec<T, W> e) {
-  using V = Vec<T, W>;
-  constexpr int kTerms = sizeof(T) == 4 ? 8 : 17;
-  const V s = e / (e + V(T(2))), s2 = s * s;
-  V p = T(0);
-  for (int k = kTerms; k >= 0; --k) p = p * s2 + V(T(2.0 / (2 * k + 1)));
-  return p * s;
-}
-RETROGRADE_INLINE std::complex<double> log1p_of_fraction(std::complex<double> e) {
-  return {std::log1p(e.real()), e.imag() / (1 + e.real())};
 }
 
 template <class T, int W>

@@ -10,271 +10,252 @@ namespace retrograde {
 template <class Cell, class Isa, class T>
 struct Backward : Nest<Cell, Isa, T> {
   using Base = Nest<Cell, Isa, T>;
-  using Base::at, Base::slot, Base::read, Base::load_all, Base::store_all, Base::load_states;
+  using Base::at, Base::read, Base::slots_of, Base::load_all, Base::load_lanes, Base::store_all;
+  using Nest<Cell, Isa, T>::Nest;
+  using Base::call, Base::n, Base::cell, Base::scratch;
   using Base::kSlotLanes, Base::kSlots, Base::kWidth;
-  using typename Base::Scratch, typename Base::Sizes, typename Base::V;
+  using typename Base::Rows, typename Base::V;
 
-  // Rows of a step, which follow each other, or rows picked anywhere (`row` is not null). Of row i: its row
-  // of the tape, where its previous state stands, its sequence.
-  struct Rows {
-    std::size_t count, row0 = 0, previous0 = 0, sequence0 = 0;
-    const std::size_t *rows = nullptr, *previouses = nullptr, *sequences = nullptr;
-    std::size_t row(std::size_t i) const { return rows ? rows[i] : row0 + i; }
-    std::size_t previous(std::size_t i) const { return rows ? previouses[i] : previous0 + i; }
-    std::size_t sequence(std::size_t i) const { return rows ? sequences[i] : sequence0 + i; }
-  };
-
-  // delta turns from the gradient by the states after the rows into that before them, da receives the
-  // gradient by the pre-activations.
-  struct Step {
-    const Cell& cell;
-    const Sizes& n;
-    const PackedOffsets& o;
-    const LayerCall<T>& call;
-    Rows rows;
-    const T* dy;  // [count][stride], added to delta; null: zero
-    T* delta[2];  // [count][stride]
-    Rectangle<T> da;
-    T* dv;  // room, [count][stride]
-
-    void run() const {
-      for (std::size_t i = 0; i < rows.count; ++i)
-        for (std::size_t p = 0; p < n.panels; ++p) map(p, i);
-      if constexpr (kSlots.stages == 2) {
-        through_product(1, zero(), dv);
-        for (std::size_t i = 0; i < rows.count; ++i)
-          for (std::size_t p = 0; p < n.panels; ++p) inner_map(p, i);
-      }
-      if (call.tape.mask) {
-        through_product(0, zero(), dv);
-        for (std::size_t i = 0; i < rows.count * n.stride; ++i) delta[0][i] += dv[i];
-      } else {
-        through_product(0, {delta[0], n.stride, 4 * kWidth}, delta[0]);
-      }
-    }
-
-   private:
-    RETROGRADE_INLINE const T* kept(std::size_t p, std::size_t i) const {
-      return call.tape.tape + rows.row(i) * n.tape_row + p * kSlots.tape * kWidth;
-    }
-    RETROGRADE_INLINE void map(std::size_t p, std::size_t i) const {
-      const std::size_t at_unit = i * n.stride + p * kWidth;
-      V kept_values[kSlots.tape], state[kSlots.states], next[kSlots.states], d_next[kSlots.states];
-      V d_pre[kSlots.slots], d_state[kSlots.states];
-      load_all(kept(p, i), kept_values);
-      load_states(n, call.tape, rows.previous(i), p, state);
-      load_states(n, call.tape, call.rows.batch() + rows.row(i), p, next);
-      for (std::size_t s = 0; s < kSlots.states; ++s) d_next[s] = load<V>(delta[s] + at_unit);
-      if (dy) d_next[0] += load<V>(dy + at_unit);
-      for (auto& d : d_pre) d = V(T(0));
-      cell.backward(kept_values, state, next, d_next, d_pre, d_state);
-      leave(p, i, d_pre, d_state);
-    }
-    RETROGRADE_INLINE void inner_map(std::size_t p, std::size_t i) const {
-      const std::size_t at_unit = i * n.stride + p * kWidth;
-      V kept_values[kSlots.tape], state[kSlots.states], d_pre[kSlots.slots], d_state[kSlots.states];
-      load_all(kept(p, i), kept_values);
-      load_all(at(da, i, p).p, d_pre);
-      load_states(n, call.tape, rows.previous(i), p, state);
-      for (std::size_t s = 0; s < kSlots.states; ++s) d_state[s] = load<V>(delta[s] + at_unit);
-      cell.inner_backward(kept_values, state, load<V>(dv + at_unit), d_pre, d_state);
-      leave(p, i, d_pre, d_state);
-    }
-    RETROGRADE_INLINE void leave(std::size_t p, std::size_t i, V (&d_pre)[kSlots.slots],
-                                 V (&d_state)[kSlots.states]) const {
-      Base::clear_padding(n.units_of(p), d_pre);
-      Base::clear_padding(n.units_of(p), d_state);
-      store_all(at(da, i, p).p, d_pre);
-      for (std::size_t s = 0; s < kSlots.states; ++s) store(delta[s] + i * n.stride + p * kWidth, d_state[s]);
-    }
-    // to = from + dA Uᵀ of a stage, times the mask if there is one.
-    void through_product(std::size_t stage, Rectangle<const T> from, T* to) const {
-      transposed_product(n, kSlots.recurrent[stage], n.units, rows.count, da,
-                         call.packed + o.recurrent_transposed[stage], from, to, n.stride);
-      if (!call.tape.mask) return;
-      for (std::size_t i = 0; i < rows.count; ++i)
-        for (std::size_t u = 0; u < n.stride; ++u)
-          to[i * n.stride + u] *= call.tape.mask[rows.sequence(i) * n.stride + u];
-    }
-  };
-
-  static void backward(const void* cell_pointer, const BackwardCall<T>& call) {
-    const Cell& cell = *static_cast<const Cell*>(cell_pointer);
-    const LayerCall<T>& layer = call.layer;
-    const Segment segment = call.segment;
-    const Sizes n(layer.shape);
-    const PackedOffsets o = Base::offsets(layer.shape);
-    const Scratch scratch(n, segment.rows(), layer.rows.batch(), layer.scratch);
-    const std::size_t batch = layer.rows.count(segment.first), work = segment.rows() * n.row;
-    in_parts(Base::parts(cell, batch, work * (n.units + n.inputs)), [&](const Share& part) {
-      const NoDenormals<T> flushed;
+  static void backward(const void* cell_pointer, const BackwardCall<T>& to_do) {
+    const LayerCall<T>& call = to_do.layer;
+    const Segment segment = to_do.segment;
+    const Backward nest(cell_pointer, call, segment.rows(), call.rows.batch());
+    const Rectangle<const T> da =
+        to_do.da ? Rectangle<const T>{to_do.da, to_do.da_row, to_do.da_panel} : read(nest.scratch_a());
+    const std::size_t batch = call.rows.count(segment.first), work = segment.rows() * nest.n.row;
+    nest.in_parts_of(batch, work * (call.shape.units + call.shape.inputs), [&](const Share& part) {
       const Share::Range own = part.range(batch);
-      const std::size_t begin = own.first * n.stride;
-      for (std::size_t t = segment.last; t-- > segment.first;) {
-        const std::size_t row = layer.rows.offset[t] + own.first, in_segment = row - segment.begin;
-        const Rows rows{Base::count_of(layer.rows, t, own), row, layer.rows.previous(t) + own.first,
-                        own.first};
-        if (rows.count == 0) continue;
-        const Step step{cell,
-                        n,
-                        o,
-                        layer,
-                        rows,
-                        call.dy + in_segment * n.stride,
-                        {call.carry[0] + begin, call.carry[1] ? call.carry[1] + begin : nullptr},
-                        at(scratch.a, in_segment),
-                        scratch.v + begin};
-        step.run();
-        for (std::size_t i = 0; call.cut && i < rows.count; ++i)
-          for (std::size_t s = 0; call.cut[row + i] && s < kSlots.states; ++s)
-            std::fill_n(step.delta[s] + i * n.stride, n.stride, T{});
-      }
+      if constexpr (kSlots.stages > 0)
+        for (std::size_t t = segment.last; !to_do.da && t-- > segment.first;) nest.step_back(to_do, t, own);
       part.wait();
-      segment_weights(part, n, o, {layer, segment, scratch.a.p, scratch.a.group, call.dx, call.gradient},
-                      scratch.v);
+      nest.weights(part, to_do, da);
     });
   }
 
-  static void level(const void* cell_pointer, const LevelCall<T>& call) {
-    const Cell& cell = *static_cast<const Cell*>(cell_pointer);
-    const LayerCall<T>& layer = call.layer;
-    const Sizes n(layer.shape);
-    const PackedOffsets o = Base::offsets(layer.shape);
-    const Scratch scratch(n, call.count, call.count, layer.scratch);
-    const std::size_t work = call.count * n.row * (n.units + (call.dx ? n.inputs : 0));
-    in_parts(Base::parts(cell, call.count, work), [&](const Share& part) {
-      const NoDenormals<T> flushed;
-      const auto [first, last] = part.range(call.count);
-      const std::size_t count = last - first, begin = first * n.stride;
-      const Rectangle<T> da = at(scratch.a, first);
-      const Rows rows{.count = count,
-                      .rows = call.row + first,
-                      .previouses = call.previous + first,
-                      .sequences = call.sequence + first};
-      Step{cell,
-           n,
-           o,
-           layer,
-           rows,
-           nullptr,
-           {call.delta[0] + begin, call.delta[1] ? call.delta[1] + begin : nullptr},
-           da,
-           scratch.v + begin}
-          .run();
-      if (call.dx) {
-        T* const dx = call.dx + first * layer.input.stride;
-        transposed_product(n, kSlots.input, n.inputs, count, da, layer.packed + o.input_transposed,
-                           {dx, layer.input.stride, 4 * kWidth}, dx, layer.input.stride);
+  static void level(const void* cell_pointer, const LevelCall<T>& to_do) {
+    const LayerCall<T>& call = to_do.layer;
+    const Backward nest(cell_pointer, call, to_do.count, to_do.count);
+    const auto& n = nest.n;
+    const std::size_t work = to_do.count * n.row * (n.units + (to_do.dx ? call.shape.inputs : 0));
+    nest.in_parts_of(to_do.count, work, [&](const Share& part) {
+      const auto [first, last] = part.range(to_do.count);
+      const Rows rows{.count = last - first,
+                      .rows = to_do.row + first,
+                      .previouses = to_do.previous + first,
+                      .sequences = to_do.sequence + first};
+      const Rectangle<T> da = at(nest.scratch_a(), first);
+      nest.run({rows, first, nullptr, to_do.delta, da});
+      if (to_do.dx) {
+        T* const dx = to_do.dx + first * call.input.stride;
+        nest.template transposed<0>(rows.count, read(da), {dx, call.input.stride, kWidth}, dx,
+                                    call.input.stride);
       }
-      for (std::size_t p = 0; p < n.panels; ++p)
-        for (std::size_t i = 0; i < count; ++i)
-          add(kSlotLanes, at(da, i, p).p, call.da_sum + (p * layer.rows.size() + rows.row(i)) * kSlotLanes);
+      part.wait();  // two rows may have one place: sums are shared out by panels
+      for (std::size_t p = part.range(n.panels).first; p < part.range(n.panels).last; ++p)
+        for (std::size_t i = 0; i < to_do.count; ++i)
+          add(kSlotLanes, at(nest.scratch_a(), i, p).p,
+              to_do.da_sum + (p * call.rows.size() + to_do.row[i]) * kSlotLanes);
     });
-  }
-
-  static void weights(const WeightsCall<T>& call) {
-    const NoDenormals<T> flushed;
-    const Sizes n(call.layer.shape);
-    segment_weights(Share{}, n, Base::offsets(call.layer.shape), call, call.layer.scratch);
   }
 
  private:
-  static Rectangle<const T> zero() {
-    static constexpr T zeros[4 * kWidth] = {};
-    return {zeros, 0, 0};
-  }
-  // to += from, whole vectors.
-  RETROGRADE_INLINE static void add(std::size_t size, const T* from, T* to) {
-    for (std::size_t i = 0; i < size; i += kWidth) store(to + i, load<V>(to + i) + load<V>(from + i));
+  // One step: delta turns from the gradient by the states after the rows into that before them, da receives
+  // the gradient by the pre-activations.
+  struct Step {
+    Rows rows;
+    std::size_t first;  // row of delta, and of the room for dv
+    const T* dy;        // [count][stride], added to delta; null: zero
+    T* const* delta;    // [..][stride]
+    Rectangle<T> da;
+  };
+
+  void step_back(const BackwardCall<T>& to_do, std::size_t t, Share::Range own) const {
+    const Rows rows = Base::rows_of(t, own);
+    const std::size_t in_segment = rows.row0 - to_do.segment.begin;
+    if (rows.count > 0)
+      run({rows, own.first, to_do.dy + in_segment * n.stride, to_do.carry,
+           at(Base::scratch_a(), in_segment)});
+    for (std::size_t i = 0; to_do.cut && i < rows.count; ++i)
+      for (std::size_t s = 0; to_do.cut[rows.row0 + i] && s < kSlots.states; ++s)
+        std::fill_n(to_do.carry[s] + (own.first + i) * n.stride, n.stride, T{});
   }
 
-  // out = from + dA Wᵀ on the slots of a product; `columns` = I or H. Lanes beyond the last unit are skipped.
-  static void transposed_product(const Sizes& n, SlotRange slots, std::size_t columns, std::size_t count,
-                                 Rectangle<T> da, const T* packed, Rectangle<const T> from, T* out,
-                                 std::size_t out_row) {
-    const ColumnPanels panels = n.transposed(slots, columns);
-    const std::size_t lanes = slots.count * kWidth, full = n.tail == kWidth ? n.panels : n.panels - 1;
-    const Rectangle<T> to{out, out_row, 4 * kWidth};
-    const auto product = [&](std::size_t panel, Terms terms, std::size_t a_outer, std::size_t b_outer) {
-      multiply_columns<Isa, T>(count, panels.vectors, terms,
-                               {slot(at(da, 0, panel), slots.first).p, da.row, 1, a_outer}, packed,
-                               {panels.rows, panel * lanes, b_outer}, from, to);
+  void run(const Step& step) const {
+    T *const dv = scratch_v() + step.first * n.stride, *const dh = step.delta[0] + step.first * n.stride;
+    each_row(step, [&](const Row& row, std::size_t p) { map(row, p); });
+    if constexpr (kSlots.stages == 2) {
+      through_product<2>(step, zero(), dv);
+      each_row(step, [&](const Row& row, std::size_t p) { inner_map(row, p); });
+    }
+    if (call.tape.mask) {
+      through_product<1>(step, zero(), dv);
+      add(step.rows.count * n.stride, dv, dh);
+    } else {
+      through_product<1>(step, {dh, n.stride, kWidth}, dh);
+    }
+  }
+  // to = from + dA Uᵀ of a stage, times the mask if there is one.
+  template <std::size_t Product>
+  void through_product(const Step& step, Rectangle<const T> from, T* to) const {
+    transposed<Product>(step.rows.count, read(step.da), from, to, n.stride);
+    if (!call.tape.mask) return;
+    for (std::size_t i = 0; i < step.rows.count; ++i)
+      for (std::size_t u = 0; u < n.stride; ++u)
+        to[i * n.stride + u] *= call.tape.mask[step.rows.sequence(i) * n.stride + u];
+  }
+
+  // What a row's maps read and leave. Its pointers are its own: through the call they would be read again for
+  // every panel.
+  struct Row {
+    const T *tape, *dy, *dv;
+    const T *state[kSlots.states], *next[kSlots.states];  // before the step, after it
+    T* delta[kSlots.states];
+    Rectangle<T> da;
+  };
+  template <class F>
+  void each_row(const Step& step, F f) const {
+    for (std::size_t i = 0; i < step.rows.count; ++i) {
+      const std::size_t at_row = (step.first + i) * n.stride, in_tape = step.rows.row(i);
+      Row row{call.tape.tape + in_tape * n.tape_row,
+              step.dy ? step.dy + i * n.stride : nullptr,
+              scratch_v() + at_row,
+              {},
+              {},
+              {},
+              at(step.da, i)};
+      for (std::size_t s = 0; s < kSlots.states; ++s) {
+        row.state[s] = call.tape.states[s] + step.rows.previous(i) * n.stride;
+        row.next[s] = call.tape.states[s] + (call.rows.batch() + in_tape) * n.stride;
+        row.delta[s] = step.delta[s] + at_row;
+      }
+      for (std::size_t p = 0; p < n.panels; ++p) f(row, p);
+    }
+  }
+
+  struct Lanes {
+    V kept[kSlots.tape], state[kSlots.states], d_pre[kSlots.slots], d_state[kSlots.states];
+  };
+  RETROGRADE_INLINE Lanes get(const Row& row, std::size_t p) const {
+    Lanes x;
+    load_all(row.tape + p * kSlots.tape * kWidth, x.kept);
+    load_lanes(row.state, p, x.state);
+    return x;
+  }
+  RETROGRADE_INLINE void put(const Row& row, std::size_t p, Lanes& x) const {
+    Base::clear_padding(p, x.d_pre);
+    Base::clear_padding(p, x.d_state);
+    store_all(at(row.da, 0, p).p, x.d_pre);
+    for (std::size_t s = 0; s < kSlots.states; ++s) store(row.delta[s] + p * kWidth, x.d_state[s]);
+  }
+  RETROGRADE_INLINE void map(const Row& row, std::size_t p) const {
+    Lanes x = get(row, p);
+    V next[kSlots.states], d_next[kSlots.states];
+    load_lanes(row.next, p, next);
+    load_lanes(row.delta, p, d_next);
+    if (row.dy) d_next[0] += load<V>(row.dy + p * kWidth);
+    for (auto& d : x.d_pre) d = V(T(0));
+    cell.backward(x.kept, x.state, next, d_next, x.d_pre, x.d_state);
+    put(row, p, x);
+  }
+  RETROGRADE_INLINE void inner_map(const Row& row, std::size_t p) const {
+    Lanes x = get(row, p);
+    load_lanes(row.delta, p, x.d_state);
+    load_all(at(row.da, 0, p).p, x.d_pre);
+    cell.inner_backward(x.kept, x.state, load<V>(row.dv + p * kWidth), x.d_pre, x.d_state);
+    put(row, p, x);
+  }
+
+  // out = from + dA Wᵀ, or dA Uᵀ of a stage. Lanes beyond the last unit are skipped.
+  template <std::size_t Product>
+  void transposed(std::size_t count, Rectangle<const T> da, Rectangle<const T> from, T* out,
+                  std::size_t out_row) const {
+    constexpr SlotRange slots = slots_of(Product);
+    constexpr std::size_t lanes = slots.count * kWidth;
+    const std::size_t full = n.tail == kWidth ? n.panels : n.panels - 1;
+    const Rectangle<T> to{out, out_row, kWidth};
+    const auto run = [&](std::size_t panel, Terms terms, std::size_t a_outer, std::size_t b_outer) {
+      multiply<Isa, T, 1>(count, n.columns(Product), n.columns(Product),
+                          {terms,
+                           {at(da, 0, panel, slots.first).p, da.row, 1, a_outer},
+                           {call.packed + n.transposed[Product] + panel * lanes * kWidth, kWidth,
+                            b_outer * kWidth, n.slot_rows(Product) * kWidth},
+                           from,
+                           to});
       from = read(to);
     };
-    if (full > 0) product(0, {full, lanes}, da.group, lanes);
-    if (full < n.panels) product(full, {slots.count, n.tail}, kWidth, kWidth);
+    if (full > 0) run(0, {full, lanes}, da.group, lanes);
+    if (full < n.panels) run(full, {slots.count, n.tail}, kWidth, kWidth);
   }
 
   // Every part has its own rows of dx, and its own panels of the gradients.
-  static void segment_weights(const Share& part, const Sizes& n, const PackedOffsets& o,
-                              const WeightsCall<T>& call, T* room) {
-    const LayerInput<T>& input = call.layer.input;
-    const std::size_t count = call.segment.rows();
-    const Rectangle<T> da{const_cast<T*>(call.da), kSlotLanes, call.da_panel};
-    if (call.dx) {
+  void weights(const Share& part, const BackwardCall<T>& to_do, Rectangle<const T> da) const {
+    const LayerInput<T>& input = call.input;
+    const std::size_t begin = to_do.segment.begin, count = to_do.segment.rows();
+    if (to_do.dx) {
       const auto [first, last] = part.range(count);
-      transposed_product(n, kSlots.input, n.inputs, last - first, at(da, first),
-                         call.layer.packed + o.input_transposed, zero(), call.dx + first * input.stride,
-                         input.stride);
+      transposed<0>(last - first, at(da, first), zero(), to_do.dx + first * to_do.dx_stride, to_do.dx_stride);
     }
-    if (!call.gradient) return;
-    const Share::Range panels = part.range(n.panels);
-    const Rectangle<T> own = at(da, 0, panels.first);
     static constexpr T one{1};
-    weight_gradient<0, kSlots.slots>(panels, 1, {&one, 0, 0}, count, own, call.gradient + o.bias);
+    const Share::Range panels = part.range(n.panels);
+    gradient<SlotRange{0, kSlots.slots}>(1, panels, {&one, 0, 0}, count, da, to_do.gradient + n.bias);
     if (input.tokens)
-      token_weights(n.inputs, panels, input.tokens + call.segment.begin, count, da, call.gradient + o.input);
+      token_gradient(panels, input.tokens + begin, count, da, to_do.gradient + n.packed[0]);
     else
-      weight_gradient<kSlots.input.first, kSlots.input.count>(
-          panels, n.inputs, {input.x + call.segment.begin * input.stride, 1, input.stride}, count, own,
-          call.gradient + o.input);
-    recurrent_weights<0>(part, n, o, call, own, room);
-    if constexpr (kSlots.stages == 2) recurrent_weights<1>(part, n, o, call, own, room);
+      gradient<kSlots.input>(n.inner[0], panels, {input.x + begin * input.stride, 1, input.stride}, count, da,
+                             to_do.gradient + n.packed[0]);
+    if constexpr (kSlots.stages > 0) recurrent_gradient<1>(part, to_do, da);
+    if constexpr (kSlots.stages > 1) recurrent_gradient<2>(part, to_do, da);
   }
-
-  template <std::size_t Stage>
-  static void recurrent_weights(const Share& part, const Sizes& n, const PackedOffsets& o,
-                                const WeightsCall<T>& call, Rectangle<T> own, T* room) {
-    const T* v = call.layer.tape.product_input[Stage];
-    v = v ? v + call.segment.begin * n.stride : previous_states(part, n, call, room);
-    weight_gradient<kSlots.recurrent[Stage].first, kSlots.recurrent[Stage].count>(
-        part.range(n.panels), n.units, {v, 1, n.stride}, call.segment.rows(), own,
-        call.gradient + o.recurrent[Stage]);
+  template <std::size_t Product>
+  void recurrent_gradient(const Share& part, const BackwardCall<T>& to_do, Rectangle<const T> da) const {
+    const T* v = call.tape.product_input[Product - 1];
+    v = v ? v + to_do.segment.begin * n.stride : previous_states(part, to_do.segment);
+    gradient<slots_of(Product)>(n.units, part.range(n.panels), {v, 1, n.stride}, to_do.segment.rows(), da,
+                                to_do.gradient + n.packed[Product]);
+  }
+  // to += vᵀ dA on some slots, for some panels.
+  template <SlotRange Slots>
+  static void gradient(std::size_t inner, Share::Range panels, LeftOperand<T> v, std::size_t count,
+                       Rectangle<const T> da, T* gradient) {
+    constexpr std::size_t lanes = Slots.count * kWidth;
+    const Rectangle<T> to{gradient + panels.first * inner * lanes, lanes, inner * lanes};
+    multiply<Isa, T, Slots.count>(
+        inner, panels.last - panels.first, kOneSum,
+        {{1, count, true}, v, {at(da, 0, panels.first, Slots.first).p, da.row, 0, da.group}, read(to), to});
+  }
+  void token_gradient(Share::Range panels, const std::int32_t* tokens, std::size_t count,
+                      Rectangle<const T> da, T* gradient) const {
+    constexpr std::size_t lanes = kSlots.input.count * kWidth;
+    for (std::size_t p = panels.first; p < panels.last; ++p)
+      for (std::size_t r = count; r-- > 0;)
+        add(lanes, at(da, r, p, kSlots.input.first).p,
+            gradient + (p * n.inner[0] + static_cast<std::size_t>(tokens[r])) * lanes);
   }
 
   // The states before the rows of a segment. Where all sequences run through it they stand as the rows do;
   // else they are brought together.
-  static const T* previous_states(const Share& part, const Sizes& n, const WeightsCall<T>& call, T* room) {
-    const T* const h = call.layer.tape.states[0];
-    const StepRows& rows = call.layer.rows;
-    const auto [first, last, begin, end] = call.segment;
+  const T* previous_states(const Share& part, const Segment& segment) const {
+    const T* const h = call.tape.states[0];
+    const StepRows& rows = call.rows;
+    const auto [first, last, begin, end] = segment;
     if (rows.previous(last - 1) - rows.previous(first) == rows.offset[last - 1] - begin)
       return h + rows.previous(first) * n.stride;
     const Share::Range steps = part.range(last - first);
     for (std::size_t t = first + steps.first; t < first + steps.last; ++t)
       std::copy_n(h + rows.previous(t) * n.stride, rows.count(t) * n.stride,
-                  room + (rows.offset[t] - begin) * n.stride);
+                  scratch_v() + (rows.offset[t] - begin) * n.stride);
     part.wait();
-    return room;
+    return scratch_v();
   }
 
-  // gradient += vᵀ dA on the slots of a product, for some panels; `own` begins at the first of them.
-  template <std::size_t First, std::size_t Count>
-  static void weight_gradient(Share::Range panels, std::size_t inner, LeftOperand<T> v, std::size_t count,
-                              Rectangle<T> own, T* gradient) {
-    constexpr std::size_t lanes = Count * kWidth;
-    const Rectangle<T> to{gradient + panels.first * inner * lanes, lanes, inner * lanes};
-    multiply<Isa, T, Count>(inner, panels.last - panels.first, kOneSum,
-                            {{1, count, true}, v, {slot(own, First).p, own.row, 0, own.group}, read(to), to});
+  T* scratch_v() const { return call.scratch + scratch.v; }
+  static Rectangle<const T> zero() {
+    static constexpr T zeros[kWidth] = {};
+    return {zeros, 0, 0};
   }
-
-  static void token_weights(std::size_t inputs, Share::Range panels, const std::int32_t* tokens,
-                            std::size_t count, Rectangle<T> da, T* gradient) {
-    constexpr std::size_t lanes = kSlots.input.count * kWidth;
-    for (std::size_t p = panels.first; p < panels.last; ++p)
-      for (std::size_t r = count; r-- > 0;)
-        add(lanes, slot(at(da, r, p), kSlots.input.first).p,
-            gradient + (p * inputs + static_cast<std::size_t>(tokens[r])) * lanes);
+  // to += from, whole vectors.
+  RETROGRADE_INLINE static void add(std::size_t size, const T* from, T* to) {
+    for (std::size_t i = 0; i < size; i += kWidth) store(to + i, load<V>(to + i) + load<V>(from + i));
   }
 };
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "retrograde/kernels/slots.h"
 
@@ -37,8 +38,7 @@ struct StepRows {
   std::size_t previous(std::size_t t) const { return t == 0 ? 0 : batch() + offset[t - 1]; }
 };
 
-// Steps that are worked through together: few enough to stay in cache between a sweep and the products around
-// it, of so many `rows` or, if a single step has more, of that one.
+// Steps that are worked through together.
 struct Segment {
   std::size_t first = 0, last = 0;  // steps [first, last)
   std::size_t begin = 0, end = 0;   // their rows
@@ -46,28 +46,7 @@ struct Segment {
   static Segment of(StepRows rows, std::size_t first, std::size_t last) {
     return {first, last, rows.offset[first], rows.offset[last]};
   }
-  static Segment from(StepRows rows, std::size_t first, std::size_t limit, std::size_t most) {
-    std::size_t last = first + 1;
-    while (last < limit && rows.offset[last + 1] - rows.offset[first] <= most) ++last;
-    return of(rows, first, last);
-  }
-  static Segment until(StepRows rows, std::size_t last, std::size_t limit, std::size_t most) {
-    std::size_t first = last - 1;
-    while (first > limit && rows.offset[last] - rows.offset[first - 1] <= most) --first;
-    return of(rows, first, last);
-  }
   std::size_t rows() const { return end - begin; }
-};
-
-// Where the parts of packed weights, or of their packed gradient, begin; sizes in elements.
-struct PackedOffsets {
-  std::size_t input = 0;             // [panel][k < inputs][input slot][lane]
-  std::size_t recurrent[2] = {};     // stage: [panel][k < units][slot][lane]
-  std::size_t bias = 0;              // [panel][slot][lane]
-  std::size_t gradient_size = 0;     // the three above
-  std::size_t input_transposed = 0;  // [column panel][panel][input slot][lane][<= 4 vectors]
-  std::size_t recurrent_transposed[2] = {};
-  std::size_t size = 0;
 };
 
 // PyTorch's layout; a null bias is none.
@@ -104,12 +83,13 @@ struct LayerCall {
   LayerShape shape;
   const T* packed = nullptr;
   LayerInput<T> input;
-  LayerTape<T> tape;  // a null tape.tape: not kept
+  LayerTape<T> tape = {};  // a null tape.tape: not kept
   T* scratch = nullptr;
 };
 
 // Backward through a segment: carry holds the gradient by the states after its last step and leaves with that
-// by those before the first; a sequence that ends within begins with what its carry row holds.
+// by those before the first; a sequence that ends within begins with what its carry row holds. Or, where da
+// is given, only from it to the gradients.
 template <class T>
 struct BackwardCall {
   LayerCall<T> layer;
@@ -117,8 +97,11 @@ struct BackwardCall {
   const T* dy = nullptr;              // [segment's rows][stride], gradient by every h from above
   const std::uint8_t* cut = nullptr;  // [rows], 1: nothing goes back from this row to the one before; null
   T* carry[2] = {};                   // [B][stride]
-  T* dx = nullptr;                    // [segment's rows][input.stride], written; null: not wanted
-  T* gradient = nullptr;              // packed, +=
+  T* dx = nullptr;                    // [segment's rows][dx_stride], written; null: not wanted
+  std::size_t dx_stride = 0;
+  T* gradient = nullptr;                 // packed, +=
+  const T* da = nullptr;                 // the segment's first row and panel of the gradient by the
+  std::size_t da_row = 0, da_panel = 0;  // pre-activations, and strides
 };
 
 // One level of a windowed backward: rows picked anywhere, all independent.
@@ -134,52 +117,29 @@ struct LevelCall {
   T* da_sum = nullptr;  // [panel][rows][slot][lane] +=
 };
 
-// From the gradient by all pre-activations of a segment to the weights' gradient (and dx).
-template <class T>
-struct WeightsCall {
-  LayerCall<T> layer;
-  Segment segment;
-  const T* da = nullptr;     // segment's rows: [panel][row][slot][lane]
-  std::size_t da_panel = 0;  // from panel to panel
-  T* dx = nullptr;           // as in BackwardCall
-  T* gradient = nullptr;
-};
-
-// One cell, one scalar type, one instruction set. `cell` points to the cell.
+// One cell, one scalar type, one instruction set. `cell` points to the cell. Sizes are in elements; a packed
+// gradient is the beginning of a pack.
 template <class T>
 struct CellKernels {
   std::size_t lanes = 1;
-  PackedOffsets (*offsets)(LayerShape) = nullptr;
+  std::size_t (*packed_size)(LayerShape) = nullptr;
+  std::size_t (*gradient_size)(LayerShape) = nullptr;
   std::size_t (*scratch_size)(LayerShape, std::size_t rows, std::size_t batch) = nullptr;  // rows at once
   void (*pack)(LayerShape, LayerWeights<const T>, T* packed) = nullptr;
   void (*unpack)(LayerShape, const T* gradient, LayerWeights<T>) = nullptr;  // adds
   void (*forward)(const void* cell, const LayerCall<T>&, Segment) = nullptr;
   void (*backward)(const void* cell, const BackwardCall<T>&) = nullptr;
   void (*level)(const void* cell, const LevelCall<T>&) = nullptr;
-  void (*weights)(const WeightsCall<T>&) = nullptr;
 };
 
-// An affine map of rows: y = x Wᵀ + b. W is [outputs, inputs] row-major, b may be null; y and dy have the
-// stride round_up(outputs, lanes), and dy's padding must be zero.
+// What a sum of T is taken in.
 template <class T>
-struct AffineKernels {
-  std::size_t lanes = 1;
-  std::size_t (*packed_size)(std::size_t inputs, std::size_t outputs) = nullptr;
-  void (*pack)(std::size_t inputs, std::size_t outputs, const T* weight, const T* bias, T* packed) = nullptr;
-  void (*forward)(std::size_t inputs, std::size_t outputs, const T* packed, std::size_t rows, const T* x,
-                  std::size_t x_stride, T* y) = nullptr;
-  // dx [rows][dx_stride] = dy W.
-  void (*backward)(std::size_t inputs, std::size_t outputs, const T* packed, std::size_t rows, const T* dy,
-                   T* dx, std::size_t dx_stride) = nullptr;
-  // The packed gradient, as large as the pack: += dyᵀ x and Σ dy; unpack adds it, d_bias may be null.
-  void (*weights)(std::size_t inputs, std::size_t outputs, std::size_t rows, const T* x, std::size_t x_stride,
-                  const T* dy, T* gradient) = nullptr;
-  void (*unpack)(std::size_t inputs, std::size_t outputs, const T* gradient, T* d_weight,
-                 T* d_bias) = nullptr;
-  // y = softmax(z) by rows, [rows][stride] both, padding zero, and log Σ exp z of each row; y may be z or
-  // null.
-  void (*softmax)(std::size_t rows, std::size_t width, std::size_t stride, const T* z, T* y,
-                  double* log_sums) = nullptr;
-};
+using SumOf = std::conditional_t<std::is_same_v<T, float>, double, T>;
+
+// y = softmax(z) by rows, [rows][stride] both, padding zero, and log Σ exp z of each row. y may be z; it and
+// the sums may be null.
+template <class T>
+using Softmax = void (*)(std::size_t rows, std::size_t width, std::size_t stride, const T* z, T* y,
+                         SumOf<T>* log_sums);
 
 }  // namespace retrograde

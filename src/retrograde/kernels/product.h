@@ -69,7 +69,7 @@ RETROGRADE_INLINE void unrolled(F f) {
   (std::make_integer_sequence<int, N>{});
 }
 
-// R rows by G groups, S sums side by side. A null `from.p`: the sums are added to c itself, last.
+// R rows by G groups, S sums side by side.
 template <class Isa, class T, int R, int G, int C, int S>
 void tile(const Product<T>& product) {
   const Terms terms = product.terms;
@@ -84,9 +84,8 @@ void tile(const Product<T>& product) {
     return in.p + row * in.row + group * in.group + i % C * lanes;
   };
   V sum[S * size];
-  unrolled<S * size>([&](auto i) __attribute__((always_inline)) { sum[i] = V(T(0)); });
-  if (from.p)
-    unrolled<size>([&](auto i) __attribute__((always_inline)) { sum[i] = load<V>(place(from, i)); });
+  unrolled<size>([&](auto i) __attribute__((always_inline)) { sum[i] = load<V>(place(from, i)); });
+  unrolled<(S - 1) * size>([&](auto i) __attribute__((always_inline)) { sum[size + i] = V(T(0)); });
 
   const auto add = [&](const T* pa, const T* pb, auto first) __attribute__((always_inline)) {
     V right[columns];
@@ -120,8 +119,6 @@ void tile(const Product<T>& product) {
       pa += ak, pb += bk;
     });
   }
-  if (!from.p)
-    unrolled<size>([&](auto i) __attribute__((always_inline)) { sum[i] = load<V>(place(c, i)) + sum[i]; });
   unrolled<size>([&](auto i) __attribute__((always_inline)) {
     unrolled<S - 1>([&](auto s) __attribute__((always_inline)) { sum[i] += sum[i + (s + 1) * size]; });
     store(place(c, i), sum[i]);
@@ -139,24 +136,9 @@ inline constexpr int kTileRows = std::min(C == 3 ? 8 : 6, kAccumulators<Isa> / C
 template <class Isa, int C>
 constexpr int tile_groups(std::size_t rows) {
   const int tile_rows = static_cast<int>(std::min<std::size_t>(rows, kTileRows<Isa, C>));
-  int groups = C >= 3 ? 4 : C == 2 ? 4 : 8;
+  int groups = C >= 2 ? 4 : 8;
   while (groups > 1 && groups * C * tile_rows > kAccumulators<Isa>) groups /= 2;
   return groups;
-}
-
-template <class T>
-using Tile = void (*)(const Product<T>&);
-
-// The tile of R rows; null where it would not fit the registers.
-template <class Isa, class T, int G, int C, int S, std::size_t... R>
-constexpr std::array<Tile<T>, sizeof...(R)> tiles(std::index_sequence<R...>) {
-  const auto one = []<std::size_t Rows>(std::integral_constant<std::size_t, Rows>) -> Tile<T> {
-    if constexpr (Rows * G * C * S <= kAccumulators<Isa>)
-      return tile<Isa, T, Rows, G, C, S>;
-    else
-      return nullptr;
-  };
-  return {one(std::integral_constant<std::size_t, R + 1>{})...};
 }
 
 // The sums of the next block of rows begin with what stands there, which may have left the nearest cache.
@@ -168,28 +150,18 @@ RETROGRADE_INLINE void expect(Rectangle<T> c, std::size_t rows) {
       __builtin_prefetch(c.p + r * c.row + j / C * c.group + j % C * lanes, 1);
 }
 
-// Rows in blocks as equal as can be, of G groups. Two sums are taken one after the other where they would not
-// fit the registers together; for four the block has fewer rows.
+// Rows in blocks as equal as can be, of G groups.
 template <class Isa, class T, int G, int C, int S>
-void multiply_groups(std::size_t rows, Product<T> m) {
-  constexpr std::size_t most =
-      S <= 2 ? kTileRows<Isa, C> : std::clamp(kAccumulators<Isa> / (G * C * S), 1, kTileRows<Isa, C>);
-  static constexpr auto together = tiles<Isa, T, G, C, S>(std::make_index_sequence<most>());
-  static constexpr auto apart = tiles<Isa, T, G, C, 1>(std::make_index_sequence<most>());
+RETROGRADE_INLINE void multiply_groups(std::size_t rows, Product<T> m) {
+  constexpr std::size_t most = std::clamp(kAccumulators<Isa> / (G * C * S), 1, kTileRows<Isa, C>);
+  static constexpr auto tiles = []<std::size_t... R>(std::index_sequence<R...>) {
+    return std::array{tile<Isa, T, R + 1, G, C, S>...};
+  }
+  (std::make_index_sequence<most>());
   for (std::size_t blocks = (rows + most - 1) / most; blocks > 0; --blocks) {
     const std::size_t r = (rows + blocks - 1) / blocks;
     if (blocks > 1) expect<Isa, T, G, C>({m.c.p + r * m.c.row, m.c.row, m.c.group}, std::min(r, rows - r));
-    if (const auto run = together[r - 1]) {
-      run(m);
-    } else {
-      Product<T> part = m;
-      part.a.k *= S, part.b.k *= S;
-      for (std::size_t s = 0; s < std::min<std::size_t>(S, m.terms.inner); ++s) {
-        part.terms.inner = (m.terms.inner - s + S - 1) / S;
-        apart[r - 1](part);
-        part.a.p += m.a.k, part.b.p += m.b.k, part.from.p = nullptr;
-      }
-    }
+    tiles[r - 1](m);
     rows -= r;
     m.a.p += r * m.a.row, m.from.p += r * m.from.row, m.c.p += r * m.c.row;
   }
@@ -200,21 +172,21 @@ void multiply_groups(std::size_t rows, Product<T> m) {
 // `width`: vectors in a row of the whole matrix b, of which these groups may be a part.
 inline constexpr std::size_t kOneSum = 8;  // a width that has one sum
 template <class Isa, class T, int C>
-void multiply(std::size_t rows, std::size_t groups, std::size_t width, Product<T> m) {
-  const auto run = [&]<int G, int S>(std::integral_constant<int, G>, std::integral_constant<int, S>) {
-    if constexpr (G * C <= (S == 1 ? detail::kAccumulators<Isa> : 8 / S))
-      for (; groups >= G; groups -= G) {
-        detail::multiply_groups<Isa, T, G, C, S>(rows, m);
-        m.b.p += G * m.b.group, m.from.p += G * m.from.group, m.c.p += G * m.c.group;
-      }
-  };
-  const auto with = [&]<int S>(std::integral_constant<int, S> sums) {
-    const int most = detail::tile_groups<Isa, C>(rows);
-    if constexpr (C == 1)
-      if (most >= 8) run(std::integral_constant<int, 8>{}, sums);
-    if (most >= 4) run(std::integral_constant<int, 4>{}, sums);
-    if (most >= 2) run(std::integral_constant<int, 2>{}, sums);
-    run(std::integral_constant<int, 1>{}, sums);
+RETROGRADE_INLINE void multiply(std::size_t rows, std::size_t groups, std::size_t width, Product<T> m) {
+  const auto most = static_cast<std::size_t>(detail::tile_groups<Isa, C>(rows));
+  const auto with = [&]<int S>(std::integral_constant<int, S>) {
+    const auto run = [&]<int G>(std::integral_constant<int, G>) {
+      if constexpr (G * C <= (S == 1 ? detail::kAccumulators<Isa> : 8 / S))
+        for (; groups >= G && (G == 1 || most >= S * G); groups -= G) {
+          detail::multiply_groups<Isa, T, G, C, S>(rows, m);
+          m.b.p += G * m.b.group, m.from.p += G * m.from.group, m.c.p += G * m.c.group;
+        }
+    };
+    if constexpr (C == 1) run(std::integral_constant<int, 8>{});
+    run(std::integral_constant<int, 4>{});
+    if constexpr (C == 1) run(std::integral_constant<int, 3>{});
+    run(std::integral_constant<int, 2>{});
+    run(std::integral_constant<int, 1>{});
   };
   if (m.terms.inner == 0 || m.terms.outer == 0 || width > 4)
     with(std::integral_constant<int, 1>{});
@@ -222,28 +194,6 @@ void multiply(std::size_t rows, std::size_t groups, std::size_t width, Product<T
     with(std::integral_constant<int, 2>{});
   else
     with(std::integral_constant<int, 4>{});
-}
-
-// For a b in panels of four column vectors, the last one narrower (kernels/pack.h): its terms are `rows` rows
-// a panel, of which these begin at `first` and go on by `outer`.
-struct ColumnTerms {
-  std::size_t rows, first = 0, outer = 0;
-};
-template <class Isa, class T>
-void multiply_columns(std::size_t rows, std::size_t vectors, Terms terms, LeftOperand<T> a, const T* b,
-                      ColumnTerms columns, Rectangle<const T> from, Rectangle<T> c) {
-  constexpr std::size_t lanes = kLanes<Vector<Isa, T>>;
-  const auto panels = [&]<int C>(std::integral_constant<int, C>, std::size_t groups) {
-    constexpr std::size_t width = C * lanes;
-    multiply<Isa, T, C>(
-        rows, groups, vectors,
-        {terms, a, {b + columns.first * width, width, columns.outer * width, columns.rows * width}, from, c});
-    b += groups * columns.rows * width, from.p += groups * from.group, c.p += groups * c.group;
-  };
-  panels(std::integral_constant<int, 4>{}, vectors / 4);
-  if (vectors % 4 == 3) panels(std::integral_constant<int, 3>{}, 1);
-  if (vectors % 4 == 2) panels(std::integral_constant<int, 2>{}, 1);
-  if (vectors % 4 == 1) panels(std::integral_constant<int, 1>{}, 1);
 }
 
 }  // namespace retrograde

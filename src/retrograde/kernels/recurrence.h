@@ -12,15 +12,15 @@ template <class Cell, class Isa, class T>
 constexpr CellKernels<T> recurrence() {
   using Nest = Nest<Cell, Isa, T>;
   CellKernels<T> k{.lanes = Nest::kWidth,
-                   .offsets = Nest::offsets,
+                   .packed_size = Nest::packed_size,
+                   .gradient_size = Nest::gradient_size,
                    .scratch_size = Nest::scratch_size,
                    .pack = Nest::pack,
                    .forward = Forward<Cell, Isa, T>::forward};
   if constexpr (!std::is_same_v<T, std::complex<double>>) {
     k.unpack = Nest::unpack;
     k.backward = Backward<Cell, Isa, T>::backward;
-    k.level = Backward<Cell, Isa, T>::level;
-    k.weights = Backward<Cell, Isa, T>::weights;
+    if constexpr (Cell::kSlots.stages > 0) k.level = Backward<Cell, Isa, T>::level;
   }
   return k;
 }

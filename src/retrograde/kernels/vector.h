@@ -129,34 +129,18 @@ RETROGRADE_INLINE void transpose(Vec<T, W> (&m)[W]) {
 template <int>
 RETROGRADE_INLINE void transpose(std::complex<double> (&)[1]) {}
 
-// The larger, or the smaller, of x and a limit; NaN stays NaN.
+// x between two limits; NaN stays NaN.
 template <class T, int W>
-RETROGRADE_INLINE Vec<T, W> at_least(Vec<T, W> limit, Vec<T, W> x) {
+RETROGRADE_INLINE Vec<T, W> clamp(Vec<T, W> low, Vec<T, W> x, Vec<T, W> high) {
 #ifdef __AVX512F__
+  constexpr auto all = static_cast<__mmask16>(-1);
   if constexpr (sizeof(x) == 64 && sizeof(T) == 4)
-    return _mm512_maskz_max_ps(static_cast<__mmask16>(-1), limit.v, x.v);
+    return _mm512_maskz_min_ps(all, high.v, _mm512_maskz_max_ps(all, low.v, x.v));
   if constexpr (sizeof(x) == 64 && sizeof(T) == 8)
-    return _mm512_maskz_max_pd(static_cast<__mmask8>(-1), limit.v, x.v);
+    return _mm512_maskz_min_pd(__mmask8(all), high.v, _mm512_maskz_max_pd(__mmask8(all), low.v, x.v));
 #endif
-  return Vec<T, W>(limit.v > x.v ? limit.v : x.v);
-}
-template <class T, int W>
-RETROGRADE_INLINE Vec<T, W> at_most(Vec<T, W> limit, Vec<T, W> x) {
-#ifdef __AVX512F__
-  if constexpr (sizeof(x) == 64 && sizeof(T) == 4)
-    return _mm512_maskz_min_ps(static_cast<__mmask16>(-1), limit.v, x.v);
-  if constexpr (sizeof(x) == 64 && sizeof(T) == 8)
-    return _mm512_maskz_min_pd(static_cast<__mmask8>(-1), limit.v, x.v);
-#endif
-  return Vec<T, W>(limit.v < x.v ? limit.v : x.v);
-}
-
-// Lane by lane through a scalar function, for what has no vector form.
-template <class F, class T, int W>
-RETROGRADE_INLINE Vec<T, W> each_lane(F f, Vec<T, W> x) {
-  Vec<T, W> y;
-  for (int lane = 0; lane < W; ++lane) y.v[lane] = static_cast<T>(f(x.v[lane]));
-  return y;
+  const auto least = low.v > x.v ? low.v : x.v;
+  return Vec<T, W>(high.v < least ? high.v : least);
 }
 
 // a where x > 0, else b: the real part decides for complex numbers. Not taken for NaN.

@@ -44,10 +44,6 @@ struct RealOf<std::complex<double>> {
   using type = double;
 };
 
-// What a sum of T is taken in.
-template <class T>
-using SumOf = std::conditional_t<std::is_same_v<T, float>, double, T>;
-
 // What outputs are compared with. Of `values` and `classes` exactly one is given.
 template <class T>
 struct Target {
@@ -60,9 +56,9 @@ struct Target {
 template <class T>
 struct LossRows {
   std::size_t rows = 0, outputs = 0, stride = 0, batch = 0;
-  const T* values = nullptr;                              // [rows][stride]
-  std::span<const std::size_t> index;                     // [rows]
-  decltype(AffineKernels<T>::softmax) softmax = nullptr;  // for all rows at once; null: one by one
+  const T* values = nullptr;           // [rows][stride]
+  std::span<const std::size_t> index;  // [rows]
+  Softmax<T> softmax = nullptr;
 };
 
 class Loss {

@@ -117,13 +117,13 @@ void Sweep<T>::begin(const State<T>* final_state) {
     for (std::size_t d = 0; d < config_.directions(); ++d) {
       const std::size_t block = k * config_.directions() + d;
       const auto& layer = tape_.layer(k, d);
-      zeros(work.gradient[block], kernels.offsets(layer.shape).gradient_size);
+      zeros(work.gradient[block], kernels.gradient_size(layer.shape));
       for (std::size_t s = 0; s < config_.states(); ++s)
         final_cotangent(tape_, final_state, k, d, s,
                         zeros(work.carry[s][block], tape_.given_start_.size() * layer.stride));
     }
   if (config_.outputs)
-    zeros(work.head_gradient, affine_kernels<T>().packed_size(config_.features(), config_.outputs));
+    zeros(work.head_gradient, head_kernels<T>().gradient_size({config_.features(), config_.outputs}));
 }
 
 // Rows after which nothing goes back: a step t (t > 0) that begins a chunk, in the direction's own time.
@@ -145,9 +145,8 @@ void Sweep<T>::mark_cuts() {
 // From the head's rows to the last layer's, by the stretch, and the head's own gradient.
 template <class T>
 const T* Sweep<T>::head(Segment stretch, std::size_t first, std::size_t last) {
-  const AffineKernels<T>& affine = affine_kernels<T>();
   auto& work = tape_.work_;
-  const std::size_t inputs = config_.features(), width = config_.output_width(), count = last - first;
+  const std::size_t width = config_.output_width(), count = last - first;
   const std::size_t stride = output_gradient_stride(tape_, config_.layers() - 1);
   const bool at_last = config_.at == At::last;
   if (!config_.outputs && !at_last && tape_.output_stride_ == stride) return work.dz.data();
@@ -156,9 +155,18 @@ const T* Sweep<T>::head(Segment stretch, std::size_t first, std::size_t last) {
       at_last ? zeros(d_output, stretch.rows() * stride) : reserve(d_output, stretch.rows() * stride);
   T* const d = at_last ? reserve(work.last, count * stride) : top;
   if (config_.outputs) {
-    affine.backward(inputs, width, tape_.head_packed_.data(), count, work.dz.data(), d, stride);
-    affine.weights(inputs, width, count, tape_.head_x_ + first * tape_.head_x_stride_, tape_.head_x_stride_,
-                   work.dz.data(), work.head_gradient.data());
+    const std::size_t offset[] = {0, count};
+    const StepRows one_step{offset, 1};
+    const LayerInput<T> x{tape_.head_x_ + first * tape_.head_x_stride_, tape_.head_x_stride_};
+    head_kernels<T>().backward(
+        nullptr, {.layer = {one_step, {config_.features(), width}, tape_.head_packed_.data(), x},
+                  .segment = Segment::of(one_step, 0, 1),
+                  .dx = d,
+                  .dx_stride = stride,
+                  .gradient = work.head_gradient.data(),
+                  .da = work.dz.data(),
+                  .da_row = tape_.output_stride_,
+                  .da_panel = head_kernels<T>().lanes});
   } else {
     for (std::size_t r = 0; r < count; ++r)
       std::copy_n(work.dz.data() + r * tape_.output_stride_, width, d + r * stride);
@@ -182,13 +190,14 @@ void Sweep<T>::layer(std::size_t k, std::size_t d, Segment stretch, const T* dy,
           k, d, reserve(work.scratch, kernels.scratch_size(layer.shape, tape_.segment_room(), rows.batch()))),
       .segment = {.first = stretch.last},
       .cut = bptt_.kind == Bptt::Kind::chunk ? work.cut[d].data() : nullptr,
+      .dx_stride = layer.input.stride,
       .gradient = work.gradient[block].data()};
   for (std::size_t s = 0; s < config_.states(); ++s) call.carry[s] = work.carry[s][block].data();
   while (call.segment.first > stretch.first) {
-    call.segment = Segment::until(rows, call.segment.first, stretch.first, tape_.segment_rows());
+    call.segment = segment_until(rows, call.segment.first, stretch.first, tape_.segment_rows());
     const std::size_t row = call.segment.begin - stretch.begin;
     call.dy = dy + row * layer.stride;
-    call.dx = dx ? dx + row * layer.input.stride : nullptr;
+    call.dx = dx ? dx + row * call.dx_stride : nullptr;
     kernels.backward(config_.cell.get(), call);
   }
 }
@@ -224,9 +233,9 @@ void Sweep<T>::end() {
         add_start(tape_, k, d, s, work.carry[s][block].data(), gradients_);
     }
   if (config_.outputs)
-    affine_kernels<T>().unpack(config_.features(), config_.outputs, work.head_gradient.data(),
-                               gradients_.parameters["head.weight"].data(),
-                               gradients_.parameters.find("head.bias"));
+    head_kernels<T>().unpack({config_.features(), config_.outputs}, work.head_gradient.data(),
+                             {.weight_ih = gradients_.parameters.find("head.weight"),
+                              .bias_ih = gradients_.parameters.find("head.bias")});
 }
 
 template class Sweep<float>;

@@ -116,7 +116,7 @@ void run_layer(const LayerInput<T>& input, std::size_t k, std::size_t d, Segment
   T* const scratch =
       reserve(tape.scratch_, kernels.scratch_size(layer.shape, tape.segment_room(), rows.batch()));
   for (Segment s{.last = stretch.first}; s.last < stretch.last;) {
-    s = Segment::from(rows, s.last, stretch.last, tape.segment_rows());
+    s = segment_from(rows, s.last, stretch.last, tape.segment_rows());
     kernels.forward(config.cell.get(), tape.call(k, d, scratch), s);
   }
 }
@@ -169,12 +169,12 @@ void head(const LayerInput<T>& input, std::size_t first, std::size_t last, Tape<
   tape.head_x_ = tape.z_ = input.x;
   tape.head_x_stride_ = tape.output_stride_ = input.stride;
   if (!config.outputs) return;
-  const AffineKernels<T>& affine = affine_kernels<T>();
-  const std::size_t width = config.outputs, stride = round_up(width, affine.lanes), all = tape.index_.size();
+  const std::size_t width = config.outputs, stride = round_up(width, head_kernels<T>().lanes),
+                    all = tape.index_.size();
   T* const z = reserve(tape.head_, all * stride);
   tape.z_ = z, tape.output_stride_ = stride;
-  affine.forward(config.features(), width, tape.head_packed_.data(), last - first,
-                 input.x + first * input.stride, input.stride, z + first * stride);
+  run_head<T>({config.features(), width}, tape.head_packed_.data(), last - first,
+              {input.x + first * input.stride, input.stride}, z + first * stride);
   if (tape.activates())
     detail::activate(config.activation, last - first, width, stride, z + first * stride,
                      reserve(tape.outputs_, all * stride) + first * stride);
@@ -237,7 +237,7 @@ void begin_forward(const Network<T>& network, const Input<T>& input, Tape<T>& ta
       layer.stride = row_stride(layer.shape.units, lanes, sizeof(T));
       const CellKernels<T>& kernels = config.cell.kernels<T>();
       kernels.pack(layer.shape, weights_of(network, k, d),
-                   reserve(layer.packed, kernels.offsets(layer.shape).size));
+                   reserve(layer.packed, kernels.packed_size(layer.shape)));
       start_states(network, options, k, d, tape);
       layer.view.mask = nullptr;
       if (!options.dropout || config.recurrent_dropout == 0) continue;
@@ -248,10 +248,9 @@ void begin_forward(const Network<T>& network, const Input<T>& input, Tape<T>& ta
     }
   }
   if (!config.outputs) return;
-  const AffineKernels<T>& affine = affine_kernels<T>();
-  affine.pack(config.features(), config.outputs, network.parameters()["head.weight"].data(),
-              network.parameters().find("head.bias"),
-              reserve(tape.head_packed_, affine.packed_size(config.features(), config.outputs)));
+  const LayerShape head{config.features(), config.outputs};
+  head_kernels<T>().pack(head, head_weights_of(network),
+                         reserve(tape.head_packed_, head_kernels<T>().packed_size(head)));
 }
 
 template <class T>
@@ -267,7 +266,7 @@ void run_forward(const Network<T>& network, const Input<T>& input, Tape<T>& tape
   LayerInput<T> top;
   for (Segment stretch; stretch.last < rows.steps;) {
     stretch = config.bidirectional ? Segment::of(rows, 0, rows.steps)
-                                   : Segment::from(rows, stretch.last, rows.steps, tape.segment_rows());
+                                   : segment_from(rows, stretch.last, rows.steps, tape.segment_rows());
     top = input_rows(network, input, stretch, tape);
     for (std::size_t k = 0; k < config.layers(); ++k) {
       for (std::size_t d = 0; d < config.directions(); ++d) run_layer(top, k, d, stretch, tape);

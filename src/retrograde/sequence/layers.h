@@ -22,7 +22,7 @@ std::size_t output_gradient_stride(const Tape<T>& tape, std::size_t k) {
   const Config& config = tape.config_;
   if (k + 1 < config.layers()) return tape.layer(k + 1, 0).input.stride;
   return row_stride(config.features(),
-                    std::max(affine_kernels<T>().lanes, config.cell.template kernels<T>().lanes), sizeof(T));
+                    std::max(head_kernels<T>().lanes, config.cell.template kernels<T>().lanes), sizeof(T));
 }
 
 // Layer k's share, in direction d and its own time, of the gradient by its output rows of a stretch.

@@ -20,19 +20,11 @@ LayerWeights<const T> weights_of(const Network<T>& network, std::size_t k, std::
   return {find("weight_ih"), find("weight_hh"), find("bias_ih"), find("bias_hh")};
 }
 
+// The head, as the kernels' packing wants it.
 template <class T>
-void softmax_row(const T* z, std::size_t n, T* y) {
-  const auto real = [](T v) {
-    if constexpr (std::is_same_v<T, std::complex<double>>)
-      return v.real();
-    else
-      return v;
-  };
-  auto largest = real(z[0]);
-  for (std::size_t o = 1; o < n; ++o) largest = std::max(largest, real(z[o]));
-  T sum{};
-  for (std::size_t o = 0; o < n; ++o) sum += y[o] = std::exp(z[o] - largest);
-  for (std::size_t o = 0; o < n; ++o) y[o] /= sum;
+LayerWeights<const T> head_weights_of(const Network<T>& network) {
+  return {.weight_ih = network.parameters().find("head.weight"),
+          .bias_ih = network.parameters().find("head.bias")};
 }
 
 // y = the head's activation of z, both [rows][stride].
@@ -41,7 +33,7 @@ void activate(const OutputActivation& activation, std::size_t rows, std::size_t 
               const T* z, T* y) {
   using V = Vector<IsaGeneric, T>;
   if (activation.is_softmax()) {
-    for (std::size_t r = 0; r < rows; ++r) softmax_row(z + r * stride, width, y + r * stride);
+    softmax_kernel<T>()(rows, width, stride, z, y, nullptr);
   } else {
     for (std::size_t i = 0; i < rows * stride; i += static_cast<std::size_t>(kLanes<V>))
       store(y + i, activation.elementwise().value(load<V>(z + i)));

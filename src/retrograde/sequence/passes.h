@@ -73,7 +73,7 @@ void Sweep<T>::run(Top top) {
     // Two directions have their layers one after the other, and so has a window, whose paths cross the steps.
     s = config_.bidirectional || bptt_.kind == Bptt::Kind::window
             ? Segment::of(rows, 0, rows.steps)
-            : Segment::until(rows, s.first, 0, tape_.segment_rows());
+            : segment_until(rows, s.first, 0, tape_.segment_rows());
     const auto [first, last] = output_rows_of(tape_, s);
     top(first, last);
     stretch(s, first, last);

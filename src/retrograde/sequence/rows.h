@@ -10,6 +10,20 @@
 
 namespace retrograde {
 
+// Steps few enough to stay in cache between a sweep and the products around it: of `most` rows or, if a
+// single step has more, of that one. From step `first` on and before `limit`, or before step `last` and from
+// `limit` on.
+inline Segment segment_from(StepRows rows, std::size_t first, std::size_t limit, std::size_t most) {
+  std::size_t last = first + 1;
+  while (last < limit && rows.offset[last + 1] - rows.offset[first] <= most) ++last;
+  return Segment::of(rows, first, last);
+}
+inline Segment segment_until(StepRows rows, std::size_t last, std::size_t limit, std::size_t most) {
+  std::size_t first = last - 1;
+  while (first > limit && rows.offset[last] - rows.offset[first - 1] <= most) --first;
+  return Segment::of(rows, first, last);
+}
+
 class Rows {
  public:
   // `lengths`: one each of the `batch` sequences, in any order, 1 .. steps; empty: all have `steps`. Throws

@@ -102,7 +102,7 @@ class Tape {
             given_start_.size(),
             (preactivations ? z_ : y()) + first * output_stride_,
             std::span(index_).subspan(first, last - first),
-            affine_kernels<T>().softmax};
+            softmax_kernel<T>()};
   }
   // Rows of a segment: as many as the widest layer has units, or reading and writing the weights' gradient
   // would cost more than making it.

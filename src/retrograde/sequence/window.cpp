@@ -58,15 +58,17 @@ class WindowSweep {
                                   : dx;
       const StepRows rows = rows_.view();
       const std::size_t slot_lanes = kernels.lanes * config_.cell.slots().slots;
-      WeightsCall<T> call{.layer = tape_.call(k, d, scratch(layer, tape_.segment_room())),
-                          .segment = {.first = rows.steps},
-                          .da_panel = rows.size() * slot_lanes,
-                          .gradient = work.gradient[i].data()};
+      BackwardCall<T> call{.layer = tape_.call(k, d, scratch(layer, tape_.segment_room())),
+                           .segment = {.first = rows.steps},
+                           .dx_stride = in_stride,
+                           .gradient = work.gradient[i].data(),
+                           .da_row = slot_lanes,
+                           .da_panel = rows.size() * slot_lanes};
       while (call.segment.first > 0) {
-        call.segment = Segment::until(rows, call.segment.first, 0, tape_.segment_rows());
+        call.segment = segment_until(rows, call.segment.first, 0, tape_.segment_rows());
         call.da = work.da_sum[i].data() + call.segment.begin * slot_lanes;
         call.dx = own ? own + call.segment.begin * in_stride : nullptr;
-        kernels.weights(call);
+        kernels.backward(config_.cell.get(), call);
       }
       for (std::size_t s = 0; s < config_.states(); ++s) std::swap(work.start[s][i], work.carry[s][i]);
       if (own && d == 1) detail::add_reversed(rows_, in_stride, own, dx);

@@ -20,7 +20,7 @@ Stream<T>::Stream(const Network<T>& network, std::size_t batch)
     layer.shape = {config_.inputs_of(k), config_.hidden[k]};
     layer.stride = row_stride(layer.shape.units, kernels.lanes, sizeof(T));
     kernels.pack(layer.shape, detail::weights_of(network, k, 0),
-                 zeros(layer.packed, kernels.offsets(layer.shape).size));
+                 zeros(layer.packed, kernels.packed_size(layer.shape)));
     for (std::size_t s = 0; s < config_.states(); ++s) {
       zeros(layer.states[s], 2 * batch * layer.stride);
       zeros(layer.start[s], layer.stride);
@@ -40,12 +40,11 @@ Stream<T>::Stream(const Network<T>& network, std::size_t batch)
   }
   const std::size_t outputs = config_.output_width();
   if (config_.outputs) {
-    const AffineKernels<T>& affine = affine_kernels<T>();
-    affine.pack(config_.features(), outputs, network.parameters()["head.weight"].data(),
-                network.parameters().find("head.bias"),
-                zeros(head_, affine.packed_size(config_.features(), outputs)));
-    zeros(padded_z_, batch * round_up(outputs, affine.lanes));
-    zeros(padded_y_, batch * round_up(outputs, affine.lanes));
+    const CellKernels<T>& head = head_kernels<T>();
+    const LayerShape shape{config_.features(), outputs};
+    head.pack(shape, detail::head_weights_of(network), zeros(head_, head.packed_size(shape)));
+    zeros(padded_z_, batch * round_up(outputs, head.lanes));
+    zeros(padded_y_, batch * round_up(outputs, head.lanes));
   }
   z_.resize(batch * outputs);
   y_.resize(batch * outputs);
@@ -105,8 +104,7 @@ std::span<const T> Stream<T>::run(LayerInput<T> input) {
   std::size_t stride = input.stride;
   if (config_.outputs) {
     stride = padded_z_.size() / batch_;
-    affine_kernels<T>().forward(config_.features(), width, head_.data(), batch_, input.x, input.stride,
-                                padded_z_.data());
+    run_head<T>({config_.features(), width}, head_.data(), batch_, input, padded_z_.data());
     detail::activate(config_.activation, batch_, width, stride, padded_z_.data(), padded_y_.data());
     z = padded_z_.data();
     y = padded_y_.data();

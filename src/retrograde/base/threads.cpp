@@ -1,4 +1,4 @@
-#include "retrograde/kernels/threads.h"
+#include "retrograde/base/threads.h"
 
 #include <unistd.h>
 

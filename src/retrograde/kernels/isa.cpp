@@ -1,4 +1,4 @@
-#include "retrograde/kernels/dispatch.h"
+#include "retrograde/kernels/isa.h"
 
 #include <array>
 #include <cstdlib>
