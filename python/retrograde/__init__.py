@@ -10,7 +10,8 @@ print(rg.doctor.method(my_rnn, "backprop_through_time", X, Y, params=["U", "V", 
 
 from ._core import Bptt, DataError, FileError, Loss, SelfTestError, UsageError, chunk, full, version, window
 from .cells import GRU, LSTM, Elman
-from .checking import check, doctor
+from .checking import check
+from .diagnosing import doctor
 from .files import load, load_with_preprocess, save
 from .history import History
 from .interchange import from_keras, from_torch, to_keras, to_torch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import _core
 
 Floats = NDArray[Any]
+Array = NDArray[Any]
+Arrays = dict[str, Array]
 
 
 def to_numpy(value: Any, name: str) -> NDArray[Any]:
@@ -29,6 +31,16 @@ def to_numpy(value: Any, name: str) -> NDArray[Any]:
     if array.dtype == object:
         raise TypeError(f"{name} is a {type(value).__name__}, not an array of numbers")
     return array
+
+
+def is_array(value: Any) -> bool:
+    """Whether it can be handed over as numbers (a mapping, a string or None cannot)."""
+    if value is None or isinstance(value, (str, bytes, Mapping)):
+        return False
+    try:
+        return to_numpy(value, "").dtype.kind in "fiub"
+    except (TypeError, ValueError):
+        return False
 
 
 def to_floats(value: ArrayLike, name: str, dtype: DTypeLike) -> Floats:

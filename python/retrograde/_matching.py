@@ -8,7 +8,9 @@ from itertools import permutations
 import numpy as np
 
 from . import _core
-from ._problem import Array, Arrays, Assignment, Problem
+from ._arrays import Array, Arrays
+from ._assignment import Assignment
+from ._problem import Problem
 
 
 def settle(problem: Problem, claims: Arrays, loss: Callable[[Array], float]) -> Arrays:

@@ -7,19 +7,16 @@ they were written for (NumPy, torch, JAX, plain numbers), and finds out which re
 from __future__ import annotations
 
 import inspect
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ._arrays import to_numpy
-
-Array = NDArray[Any]
-Arrays = dict[str, Array]
+from ._arrays import Array, Arrays, is_array, to_numpy
+from ._assignment import Assignment, assign, cut, leaves, loss_among
+from ._containers import is_numbers, names_of, places, rebuilt
 
 
 def like(array: Array, original: Any) -> Any:
@@ -45,16 +42,6 @@ def to_number(value: Any, what: str) -> float:
     if array.size != 1 or array.dtype.kind not in "fiubc":
         raise TypeError(f"{what} must be one number; got {array.dtype} of shape {array.shape}")
     return array.reshape(()).item()  # type: ignore[no-any-return]
-
-
-def is_array(value: Any) -> bool:
-    """Whether it can be handed over as numbers (a mapping, a string or None cannot)."""
-    if value is None or isinstance(value, (str, bytes, Mapping)):
-        return False
-    try:
-        return to_numpy(value, "").dtype.kind in "fiub"
-    except (TypeError, ValueError):
-        return False
 
 
 @dataclass
@@ -106,7 +93,7 @@ def call(
     by_name: dict[str, Any] = {}
     if batch.keywords:
         rest, by_name = [], dict(values)
-    parts = [params[name] for name in names] if isinstance(params, Mapping) else list(_sequence(params))
+    parts = _parts(params)
     forms: list[tuple[list[Any], dict[str, Any]]] = [
         ([params, *rest], by_name),
         ([*parts, *rest], by_name),
@@ -142,98 +129,10 @@ def call(
     )
 
 
-def _sequence(params: Any) -> Sequence[Any]:
-    return params if isinstance(params, (tuple, list)) else [params]
-
-
-# --- which array is whose gradient ------------------------------------------------------------------------------
-
-
-def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """The arrays of nested dicts, tuples, lists and plain objects, with the key that each was found under."""
-    if value is None or isinstance(value, (str, bytes)):
-        return
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from leaves(item, str(key))
-    elif isinstance(value, (tuple, list)) and not _is_numbers(value):
-        for item in value:
-            yield from leaves(item, name)
-    elif hasattr(value, "__dict__") and not hasattr(value, "__array__") and not hasattr(value, "__dlpack__"):
-        yield from leaves(vars(value), name)
-    elif not isinstance(value, bool) and is_array(value):
-        yield name, value
-
-
-def _is_numbers(value: Sequence[Any]) -> bool:
-    """A list of numbers, or of lists of them, is one array."""
-    return len(value) > 0 and all(
-        isinstance(v, (int, float)) or (isinstance(v, list) and len(v) > 0 and _is_numbers(v)) for v in value
-    )
-
-
-def bare(name: str) -> str:
-    """A gradient's name without what says that it is one: dW, W_grad, grad_W, dL_dW, W.grad -> w."""
-    text = name.lower().strip("_").replace(".", "_")
-    text = re.sub(r"^(gradients?_?|grads?_?|d[a-z]_?d_?|delta_?|nabla_?|d_|d|g_)", "", text) or text
-    return re.sub(r"(_?gradients?|_?grads?|_delta)$", "", text).strip("_") or text
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """Parameter -> the position of its gradient among the leaves of a result."""
-
-    leaf: dict[str, int]
-    # Parameters of one shape that nothing but their order tells apart, and the leaves that may be theirs.
-    open: list[tuple[list[str], list[int]]]
-
-
-def assign(result: Any, params: Mapping[str, Array]) -> Assignment:
-    """Finds every parameter's gradient in whatever a gradient function returned, in any order.
-
-    Names decide where there are any, then shapes, then the order.
-    """
-    found = [(name, to_numpy(value, "a gradient")) for name, value in leaves(result)]
-    shapes = [array.shape for _, array in found]
-    leaf: dict[str, int] = {}
-    for same in (lambda a, b: a == b, lambda a, b: bare(a) == b.lower(), lambda a, b: bare(a) == bare(b)):
-        for i, (key, array) in enumerate(found):
-            owners = [
-                n for n in params if n not in leaf and same(key, n) and _fit(array.shape, params[n].shape) is not None
-            ]
-            if i not in leaf.values() and len(owners) == 1:
-                leaf[owners[0]] = i
-    free = [n for n in params if n not in leaf]
-    groups = list({params[n].shape: [m for m in free if params[m].shape == params[n].shape] for n in free}.values())
-    unsettled: list[tuple[list[str], list[int]]] = []
-    for quality in (0, 1, 2):
-        for group in groups:
-            mates = [n for n in group if n not in leaf]
-            fitting = [
-                i
-                for i, shape in enumerate(shapes)
-                if i not in leaf.values() and _fit(shape, params[group[0]].shape) == quality
-            ]
-            if mates and len(fitting) > 1:
-                unsettled.append((mates, fitting))
-            leaf.update(zip(mates, fitting, strict=False))
-    missing = [f"{n} {list(params[n].shape)}" for n in params if n not in leaf]
-    if missing:
-        got = ", ".join(str(list(shape)) for shape in shapes) or "nothing"
-        raise ValueError(f"found no gradient of {', '.join(missing)}; the gradient function returned arrays {got}")
-    return Assignment({n: leaf[n] for n in params}, unsettled)
-
-
-def _fit(shape: tuple[int, ...], wanted: tuple[int, ...]) -> int | None:
-    """0 the same shape, 1 the same but for axes of length 1, 2 transposed, None: no."""
-    if shape == wanted:
-        return 0
-    if [n for n in shape if n != 1] == [n for n in wanted if n != 1]:
-        return 1
-    return 2 if shape == wanted[::-1] else None
-
-
-# --- the problem ------------------------------------------------------------------------------------------------
+def _parts(params: Any) -> list[Any]:
+    if isinstance(params, Mapping):
+        return list(params.values())
+    return list(params) if isinstance(params, (tuple, list)) and not is_numbers(params) else [params]
 
 
 class Problem:
@@ -249,24 +148,33 @@ class Problem:
     ):
         """`names`: a function of the batch alone whose signature names its arrays."""
         self.original = params
-        self.names = _names_of(params, [f for f in (loss, gradient) if callable(f)])
-        parts = [params[n] for n in params] if isinstance(params, Mapping) else _sequence(params)
-        self._kinds = dict(zip(self.names, parts, strict=True))
-        self.arrays: Arrays = {name: _real(value, name) for name, value in self._kinds.items()}
-        functions = [f for f in (gradient, loss) if callable(f)]
-        self.batch = Batch.of(batch, [names] if names else functions, (0,) if names else (1, len(self.names)))
-        self.batch_arrays = self.batch.arrays()
+        functions = [f for f in (loss, gradient) if callable(f)]
+        self._top = _names_of(params, functions)
+        self._parts = dict(zip(self._top, _parts(params), strict=True))
+        found = [place for top, part in self._parts.items() for place in places(part, (top,))]
+        self.names = names_of(found)
+        self._paths = dict(zip(self.names, [place.path for place in found], strict=True))
+        self._kinds = dict(zip(self.names, [place.array for place in found], strict=True))
+        self.arrays: Arrays = {name: _real(value, name).copy() for name, value in self._kinds.items()}
+        self.batch = Batch.of(batch, [names] if names else functions[::-1], (0,) if names else (1, len(self._top)))
+        self.batch_arrays = {name: array.copy() for name, array in self.batch.arrays().items()}
         self._loss = loss
         self._gradient = gradient if callable(gradient) else None
         self.assignment: Assignment | None = None
         # Other ways to order gates that come without names: parameter -> leaf.
         self.orders: list[dict[str, int]] = []
         self.leaves: list[Array] = []
+        self._loss_leaf: int | None = None
         self._given = None if callable(gradient) else gradient
 
     @property
     def has_loss(self) -> bool:
-        return self._loss is not None
+        return self._loss is not None or self._loss_leaf is not None
+
+    @property
+    def returned_loss(self) -> float | None:
+        """The loss at the point given, if the gradient's function returned it, too, and there is no other."""
+        return None if self._loss_leaf is None else to_number(self.leaves[self._loss_leaf], "the loss")
 
     @property
     def has_gradient(self) -> bool:
@@ -274,7 +182,9 @@ class Problem:
 
     def loss(self, params: Mapping[str, Array], batch: Mapping[str, Array]) -> Any:
         """The loss at other values. What the user's function changes in its arguments is changed in these arrays."""
-        assert self._loss is not None
+        if self._loss is None:
+            assert self._loss_leaf is not None and self._gradient is not None
+            return to_number(self._found(self._call(self._gradient, params, batch))[self._loss_leaf][1], "the loss")
         result = self._call(self._loss, params, batch)
         if isinstance(result, (tuple, list)) and result:
             result = result[0]  # loss, cache
@@ -294,11 +204,18 @@ class Problem:
         )
 
     def _claims(self, result: Any) -> Arrays:
-        # What was returned may be the user's own memory: kept as it is now.
-        self.leaves = [_real(value, "a gradient").copy() for _, value in leaves(result)]
+        found = self._found(result)
+        self.leaves = [array for _, array in found]
         if self.assignment is None:
-            self.assignment = assign(result, self.arrays)
+            self.assignment = assign(found, self.arrays)
+            if self._loss is None and self._gradient is not None:
+                self._loss_leaf = loss_among(found, self.assignment)
         return self.picked()
+
+    def _found(self, result: Any) -> list[tuple[str, Array]]:
+        # What was returned may be the user's own memory: kept as it is now.
+        copies = [(key, _real(value, "a gradient").copy()) for key, value in leaves(result)]
+        return cut(copies, self.arrays)
 
     def picked(self) -> Arrays:
         """The claims among the arrays that the gradient returned last."""
@@ -308,7 +225,9 @@ class Problem:
     def _call(self, function: Callable[..., Any], params: Mapping[str, Array], batch: Mapping[str, Array]) -> Any:
         given = {name: like(params[name], kind) for name, kind in self._kinds.items()}
         values = self.batch.with_arrays(batch)
-        result = call(function, _shaped(given, self.original), self.names, self.batch, values)
+        by_path = {path: given[name] for name, path in self._paths.items()}
+        parts = {top: rebuilt(part, (top,), by_path) for top, part in self._parts.items()}
+        result = call(function, _shaped(parts, self.original), self._top, self.batch, values)
         for arrays, used in ((params, given), (batch, values)):
             for name, array in arrays.items():
                 _copy_back(used[name], array)
@@ -320,13 +239,12 @@ def _names_of(params: Any, functions: Sequence[Callable[..., Any]]) -> list[str]
         return [str(name) for name in params]
     if hasattr(params, "_fields"):
         return list(params._fields)
-    if not isinstance(params, (tuple, list)):
-        params = [params]
+    count = len(_parts(params))
     for function in functions:
         names = _positional_names(function)
-        if len(names) > len(params):
-            return names[: len(params)]
-    return [f"param{i}" for i in range(len(params))]
+        if len(names) > count:
+            return names[:count]
+    return [f"param{i}" for i in range(count)]
 
 
 def _shaped(values: dict[str, Any], original: Any) -> Any:
@@ -335,14 +253,14 @@ def _shaped(values: dict[str, Any], original: Any) -> Any:
         return {key: values[str(key)] for key in original}
     if hasattr(original, "_fields"):
         return type(original)(*values.values())
-    if isinstance(original, (tuple, list)):
+    if isinstance(original, (tuple, list)) and not is_numbers(original):
         return type(original)(values.values())
     return next(iter(values.values()))
 
 
 def _real(value: Any, name: str) -> Array:
     array = to_numpy(value, name)
-    if array.dtype.kind not in "fiu":
+    if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} holds {array.dtype}; it must hold real numbers")
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .checking import check, doctor
+from .checking import check
+from .diagnosing import doctor
 from .reports import CheckReport
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from retrograde._problem import Problem
-from retrograde.checking import _Watched
+from retrograde._watched import Watched
 from retrograde.testing import assert_gradient
 
 import retrograde as rg
@@ -106,6 +107,13 @@ CONVENTIONS = {
     "names with d": (lambda p: p, loss, lambda p, x, y: {f"d{n}": v for n, v in gradient(p, x, y).items()}),
     "names with grad": (lambda p: p, loss, lambda p, x, y: {f"grad_{n}": v for n, v in reversed(gradient(p, x, y).items())}),
     "with the loss": (lambda p: p, lambda p, x, y: (loss(p, x, y), "cache"), lambda p, x, y: (loss(p, x, y), gradient(p, x, y))),
+    "one flat vector": (lambda p: p, loss, lambda p, x, y: np.concatenate([v.ravel() for v in gradient(p, x, y).values()])),
+    "nested dicts": (lambda p: {"rnn": {k: p[k] for k in "WUb"}, "head": {k: p[k] for k in "Vc"}}, lambda p, x, y: loss({**p["rnn"], **p["head"]}, x, y),
+                     lambda p, x, y: (lambda g: {"rnn": {k: g[k] for k in "WUb"}, "head": {k: g[k] for k in "Vc"}})(gradient({**p["rnn"], **p["head"]}, x, y))),
+    "a list of dicts": (lambda p: [{k: p[k] for k in "WUb"}, {k: p[k] for k in "Vc"}], lambda p, x, y: loss({**p[0], **p[1]}, x, y),
+                        lambda p, x, y: (lambda g: [{"d" + k: g[k] for k in "WUb"}, {"d" + k: g[k] for k in "Vc"}])(gradient({**p[0], **p[1]}, x, y))),
+    "an object": (lambda p: SimpleNamespace(**p, name="mine"), lambda p, x, y: loss(vars(p), x, y),
+                  lambda p, x, y: gradient({k: v for k, v in vars(p).items() if k != "name"}, x, y)),
     "batch as one": (lambda p: p, lambda p, batch: loss(p, *batch), lambda p, batch: gradient(p, *batch)),
     "lists": (lambda p: {n: v.tolist() for n, v in p.items()},
               lambda p, x, y: loss({n: np.array(v) for n, v in p.items()}, x, y),
@@ -122,6 +130,32 @@ def test_every_way_to_pass_parameters_and_to_return_gradients(convention, case):
     report = rg.check(f, g, shape(params), batch)
     assert report.verdict == "agrees", report
     assert rg.doctor(g, shape(params), batch, loss=f).verdict == "agrees"
+
+
+def test_a_loss_that_comes_with_the_gradients_is_used(case):
+    params, batch = case
+    for tell in (lambda p, x, y: (loss(p, x, y), wrong(p, x, y)), lambda p, x, y: {"loss": loss(p, x, y), **wrong(p, x, y)}):
+        report = rg.doctor(tell, params, batch)
+        assert names_of(report) == ["recurrent-not-transposed"]
+        assert "confirmed at a second random point" in report.proof, report
+    odd = lambda p, x: (float(np.sum(np.sin(x @ p["P"]))), {"P": x.T @ np.cos(x @ p["P"])})  # noqa: E731
+    report = rg.doctor(odd, {"P": params["W"]}, (batch[0][0],))
+    assert report.verdict == "agrees" and "differences of your loss" in str(report)
+
+
+def test_what_is_no_array_goes_through_the_batch_as_it_is(case):
+    params, (x, target) = case
+
+    def loss_of(p, x, target, steps, mode, mask, scale):
+        assert mode == "train" and mask is None and type(steps) is int and type(scale) is float
+        return scale * loss(p, x[:, :steps], np.array(target)[:, :steps])
+
+    def gradient_of(p, x, target, steps, mode, mask, scale):
+        assert mode == "train" and mask is None and type(steps) is int and isinstance(target, list)
+        return {n: scale * v for n, v in wrong(p, x[:, :steps], np.array(target)[:, :steps]).items()}
+
+    batch = x, target.tolist(), T, "train", None, 1.0
+    assert names_of(rg.doctor(gradient_of, params, batch, loss=loss_of)) == ["recurrent-not-transposed"]
 
 
 def test_arrays_alone_and_a_batch_by_name(case):
@@ -199,6 +233,45 @@ def test_a_class_is_diagnosed_as_it_is_and_left_as_it_was(how, method, case):
     assert report.verdict == "agrees", report
 
 
+class Layered:
+    """Parameters in a layer and in a dict, which share their arrays with a list; the gradients are left in the layers."""
+
+    def __init__(self, params, right=False):
+        self.cell = SimpleNamespace(W=params["W"], U=params["U"], b=params["b"])
+        self.head = {"V": params["V"], "c": params["c"]}
+        self.everything = [*vars(self.cell).values(), *self.head.values()]
+        self.right = right
+        self.nodes = [SimpleNamespace(owner=self)]  # knows its owner
+
+    def _params(self):
+        return dict(zip("WUbVc", self.everything))
+
+    def cost(self, X, Y):
+        return loss(self._params(), X, Y)
+
+    def train_step(self, X, Y):
+        g = gradient(self._params(), X, Y, transpose=self.right)
+        self.cell.dW, self.cell.dU, self.cell.db = g["W"], g["U"], g["b"]
+        self.grads = {"V": g["V"], "c": g["c"]}
+        return self.cost(X, Y)
+
+
+@pytest.mark.parametrize("own_loss", [True, False])
+@pytest.mark.parametrize("paths", [["cell.W", "cell.U", "cell.b", "head.V", "head.c"], ["cell", "head"]])
+def test_parameters_within_parts_of_an_object(paths, own_loss, case):
+    params, batch = case
+    kept = {n: v.copy() for n, v in params.items()}
+    mine = Layered(params)
+    report = rg.doctor.method(mine, "train_step", *batch, params=paths, loss="cost" if own_loss else None)
+    assert names_of(report) == ["recurrent-not-transposed"], report
+    assert not hasattr(mine, "grads") and not hasattr(mine.cell, "dW")
+    for name, array in zip("WUbVc", mine.everything, strict=True):
+        assert array is params[name]
+        np.testing.assert_array_equal(array, kept[name])
+    report = rg.doctor.method(Layered(params, right=True), "train_step", *batch, params=paths, loss="cost")
+    assert report.verdict == "agrees", report
+
+
 def test_a_function_that_changes_its_arguments_leaves_the_callers_arrays_alone(case):
     params, (x, target) = case
     kept = {n: v.copy() for n, v in params.items()}, x.copy(), target.copy()
@@ -228,7 +301,7 @@ def test_the_audit_sees_what_a_function_does_to_its_arguments_and_every_call_onc
 
     problem = Problem(careless, single, (x, target))
     names = {n: n for n in problem.batch_arrays}
-    watched = _Watched(problem, problem.gradient)
+    watched = Watched(problem, problem.gradient)
     first = watched.first()
     np.testing.assert_array_equal(problem.batch_arrays["x"], x)
     for count in (1, 2):  # the first answer is given again, the next one is another call
