@@ -62,6 +62,16 @@ TEST(Conduct, GradientsThatAddUpFromCallToCall) {
   EXPECT_THAT(names(r), testing::ElementsAre("accumulates-between-calls")) << r.text();
 }
 
+TEST(Conduct, AStateThatFadesFromCallToCallIsKeptAndNotRandom) {
+  const Problem p = a_problem();
+  const Report r = diagnose(
+      called(p, right_plan(p), [kept = 0.0](Arrays& answer, Arrays& parameters, Arrays&) mutable {
+        kept = 0.5 * kept + parameters[0].array.values[0];
+        answer[0].array.values[0] += kept;
+      }));
+  EXPECT_THAT(names(r), testing::ElementsAre("keeps-state")) << r.text();
+}
+
 TEST(Conduct, RandomAnswersAreNotRepeatable) {
   const Problem p = a_problem();
   const Report r =

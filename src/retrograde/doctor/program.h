@@ -35,6 +35,7 @@ class Program {
   Arrays other_parameters() const;
 
  private:
+  bool follows_from_before();
   std::optional<Finding> unlike(const Arrays& first, const Arrays& second);
   static void watch(const Arrays& before, const Arrays& after, std::vector<std::string>& changed);
 
