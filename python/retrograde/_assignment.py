@@ -69,6 +69,15 @@ def loss_among(found: list[tuple[str, Array]], assignment: Assignment) -> int | 
     return named[0] if named else 0 if 0 in rest and not found[0][0] else None
 
 
+def also_by(found: list[tuple[str, Array]], taken: Assignment, batch: Mapping[str, Array]) -> dict[str, int]:
+    """Arrays of the batch whose gradients came back, too, and said so: dx, dh0."""
+    leaf: dict[str, int] = {}
+    for i, (key, array) in enumerate(found):
+        if key and i not in taken.leaf.values():
+            leaf |= {n: i for n, a in batch.items() if bare(key) == n.lower() != key.lower() and a.shape == array.shape}
+    return leaf
+
+
 def assign(found: list[tuple[str, Array]], params: Mapping[str, Array]) -> Assignment:
     """Finds every parameter's gradient in whatever a gradient function returned (`leaves`), in any order.
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ._arrays import Array, Arrays, is_array, to_numpy
-from ._assignment import Assignment, assign, cut, leaves, loss_among
+from ._assignment import Assignment, also_by, assign, cut, leaves, loss_among
 from ._containers import is_numbers, names_of, places, rebuilt
 
 
@@ -208,6 +208,8 @@ class Problem:
         self.leaves = [array for _, array in found]
         if self.assignment is None:
             self.assignment = assign(found, self.arrays)
+            further = also_by(found, self.assignment, self.batch_arrays)
+            self.assignment = Assignment(self.assignment.leaf | further, self.assignment.open)
             if self._loss is None and self._gradient is not None:
                 self._loss_leaf = loss_among(found, self.assignment)
         return self.picked()

@@ -82,9 +82,10 @@ class Doctor:
         if loss:
             claims = settle(problem, claims, Flat(problem).real)
         given = {name: f"d{name}" for name in claims}
-        roles = {given[name]: f"gradient of {name}" for name in claims}
-        known = [*problem.arrays.items(), *((given[name], claim) for name, claim in claims.items())]
-        renamed = {name: _plain(name, known) for name in problem.batch_arrays}
+        taken = {*problem.arrays, *given.values()}
+        renamed = {name: _plain(name, taken) for name in problem.batch_arrays}
+        roles = {given[name]: f"gradient of {renamed.get(name, name)}" for name in claims}
+        roles |= dict.fromkeys(problem.arrays, "parameter")
         rest: list[tuple[str, Array]] = [(renamed[name], array) for name, array in problem.batch_arrays.items()]
         if value is not None:
             rest.append(("loss", np.asarray(value, dtype=np.float64)))
@@ -193,9 +194,9 @@ def _likeliest(problem: Problem, diagnose: Callable[[Arrays], tuple[str, str]]) 
     return problem.picked()
 
 
-def _plain(name: str, taken: list[tuple[str, Array]]) -> str:
+def _plain(name: str, taken: set[str]) -> str:
     """A name for an array of the batch that cannot be mistaken for a parameter's or for one that is there."""
-    if name[:1].lower() in "wuvb" or name in {n for n, _ in taken}:
+    if name[:1].lower() in "wuvb" or name in taken:
         return f"data_{name}"
     return name
 

@@ -64,8 +64,8 @@ TEST(Conduct, GradientsThatAddUpFromCallToCall) {
 
 TEST(Conduct, AStateThatFadesFromCallToCallIsKeptAndNotRandom) {
   const Problem p = a_problem();
-  const Report r = diagnose(
-      called(p, right_plan(p), [kept = 0.0](Arrays& answer, Arrays& parameters, Arrays&) mutable {
+  const Report r =
+      diagnose(called(p, right_plan(p), [kept = 0.0](Arrays& answer, Arrays& parameters, Arrays&) mutable {
         kept = 0.5 * kept + parameters[0].array.values[0];
         answer[0].array.values[0] += kept;
       }));

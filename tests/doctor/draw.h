@@ -11,15 +11,16 @@ namespace retrograde::doctor {
 
 inline std::vector<Shape> networks() {
   const Shape elman;
-  Shape lstm = elman, gru = elman, before = elman, two = elman, words = elman, last = elman;
+  Shape lstm = elman, gru = elman, before = elman, two = elman, words = elman, last = elman, both = elman;
   lstm.cell = Cell::lstm;
   gru.cell = Cell::gru, gru.second_bias = true;
   before.cell = Cell::gru, before.reset_after = false, before.update_keeps = false;
   two.layers = 2;
   words.loss = Loss::softmax_cross_entropy, words.head_activation = Activation::softmax, words.O = 3,
   words.tokens = true;
+  both.directions = 2;
   last.last = true, last.head_activation = Activation::sigmoid;
-  return {elman, lstm, gru, before, two, words, last};
+  return {elman, lstm, gru, before, two, words, last, both};
 }
 
 inline bool same(const std::vector<Real>& a, const std::vector<Real>& b) {

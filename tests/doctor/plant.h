@@ -13,7 +13,8 @@ namespace retrograde::doctor {
 struct Shape {
   Cell cell = Cell::elman;
   Activation activation = Activation::tanh;
-  int layers = 1;
+  int layers = 1, directions = 1;  // levels of so many directions
+  bool summed = false, own_ends = false;
   bool head = true, last = false, reset_after = true, update_keeps = true, second_bias = false,
        ragged = false, tokens = false;
   int T = 5, B = 3, I = 4, H = 7, O = 2;
@@ -34,9 +35,12 @@ inline Problem random_problem(const Shape& s, Random& random) {
   p.net.cell = s.cell, p.net.activation = s.activation, p.net.head = s.head, p.net.last_output = s.last;
   p.net.reset_after = s.reset_after, p.net.update_keeps = s.update_keeps;
   p.net.loss = s.loss, p.net.head_activation = s.head_activation;
-  for (int l = 0; l < s.layers; ++l) {
+  p.net.directions = s.directions, p.net.summed = s.summed, p.net.own_ends = s.own_ends;
+  const int width = s.summed ? s.H : s.directions * s.H;
+  if (!s.head) p.O = width;
+  for (int l = 0; l < s.layers * s.directions; ++l) {
     Layer layer;
-    layer.inputs = l ? s.H : s.I, layer.hidden = s.H;
+    layer.inputs = l < s.directions ? s.I : width, layer.hidden = s.H;
     layer.W = random_numbers(random, p.gates * s.H * layer.inputs, s.weights);
     layer.U = random_numbers(random, p.gates * s.H * s.H, s.weights);
     layer.b = random_numbers(random, p.gates * s.H, s.weights);
@@ -46,7 +50,7 @@ inline Problem random_problem(const Shape& s, Random& random) {
     p.layers.push_back(std::move(layer));
   }
   if (s.head)
-    p.V = random_numbers(random, s.O * s.H, s.weights), p.c = random_numbers(random, s.O, s.weights);
+    p.V = random_numbers(random, s.O * width, s.weights), p.c = random_numbers(random, s.O, s.weights);
   if (s.tokens) {
     p.x.assign(static_cast<std::size_t>(s.T * s.B * s.I), 0);
     for (int r = 0; r < s.T * s.B; ++r)
@@ -89,16 +93,21 @@ inline std::vector<Piece> pieces_of(const Problem& p) {
   return out;
 }
 
-inline std::string parameter_name(const Piece& piece) {
+inline std::string layer_suffix(const Problem& p, int layer) {
+  return fmt::format("l{}{}", p.level(layer), p.reversed(layer) ? "_reverse" : "");
+}
+
+inline std::string parameter_name(const Problem& p, const Piece& piece) {
+  const std::string layer = layer_suffix(p, piece.layer);
   switch (piece.kind) {
     case Kind::W:
-      return fmt::format("weight_ih_l{}", piece.layer);
+      return "weight_ih_" + layer;
     case Kind::U:
-      return fmt::format("weight_hh_l{}", piece.layer);
+      return "weight_hh_" + layer;
     case Kind::b:
-      return fmt::format("bias_ih_l{}", piece.layer);
+      return "bias_ih_" + layer;
     case Kind::b2:
-      return fmt::format("bias_hh_l{}", piece.layer);
+      return "bias_hh_" + layer;
     case Kind::V:
       return "head.weight";
     default:
@@ -116,10 +125,11 @@ inline Case make_case(const Problem& p, const std::vector<Real>& gradients, bool
   for (std::size_t l = 0; l < p.layers.size(); ++l) {
     const Layer& y = p.layers[l];
     const auto G = n(p.gates), H = n(y.hidden);
-    add(fmt::format("weight_ih_l{}", l), {G * H, n(y.inputs)}, y.W);
-    add(fmt::format("weight_hh_l{}", l), {G * H, H}, y.U);
-    add(fmt::format("bias_ih_l{}", l), {G * H}, y.b);
-    if (!y.b2.empty()) add(fmt::format("bias_hh_l{}", l), {G * H}, y.b2);
+    const std::string layer = layer_suffix(p, static_cast<int>(l));
+    add("weight_ih_" + layer, {G * H, n(y.inputs)}, y.W);
+    add("weight_hh_" + layer, {G * H, H}, y.U);
+    add("bias_ih_" + layer, {G * H}, y.b);
+    if (!y.b2.empty()) add("bias_hh_" + layer, {G * H}, y.b2);
   }
   if (p.net.head) add("head.weight", {n(p.O), n(p.H())}, p.V), add("head.bias", {n(p.O)}, p.c);
   const std::size_t parameters = c.arrays.size();
@@ -127,7 +137,7 @@ inline Case make_case(const Problem& p, const std::vector<Real>& gradients, bool
   for (std::size_t i = 0; i < parameters; ++i) {
     Array g = c.arrays[i].array;
     for (std::size_t k = 0; k < pieces.size(); ++k)
-      if (parameter_name(pieces[k]) == c.arrays[i].name) scatter(pieces[k], gradients[k], g.values);
+      if (parameter_name(p, pieces[k]) == c.arrays[i].name) scatter(pieces[k], gradients[k], g.values);
     c.arrays.push_back({fmt::format("d_{}", c.arrays[i].name), g});
   }
   add("x", {n(p.T), n(p.B), n(p.I)}, p.x);
@@ -140,8 +150,9 @@ inline Case make_case(const Problem& p, const std::vector<Real>& gradients, bool
   Real h0, c0;
   for (const Layer& y : p.layers)
     h0.insert(h0.end(), y.h0.begin(), y.h0.end()), c0.insert(c0.end(), y.c0.begin(), y.c0.end());
-  add("h0", {p.layers.size(), n(p.B), n(p.H())}, h0);
-  if (p.net.cell == Cell::lstm) add("c0", {p.layers.size(), n(p.B), n(p.H())}, c0);
+  const std::size_t hidden = n(p.layers[0].hidden);
+  add("h0", {p.layers.size(), n(p.B), hidden}, h0);
+  if (p.net.cell == Cell::lstm) add("c0", {p.layers.size(), n(p.B), hidden}, c0);
   if (p.ragged()) add("lengths", {n(p.B)}, Real(p.end.begin(), p.end.end()));
   if (with_loss && p.net.loss != Loss::upstream) {
     const Engine engine(p);
@@ -174,7 +185,7 @@ inline Problem at_point(Problem p, const Arrays& parameters, const Arrays& batch
     Block b;
     b.parameter = a.name, b.value = a.array.values;
     for (const Piece& piece : pieces_of(p))
-      if (parameter_name(piece) == a.name) b.pieces.push_back(piece);
+      if (parameter_name(p, piece) == a.name) b.pieces.push_back(piece);
     blocks.push_back(std::move(b));
   }
   put_parameters(blocks, p);

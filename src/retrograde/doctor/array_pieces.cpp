@@ -36,13 +36,14 @@ std::vector<Piece> pieces_of(const ArrayReading& r, const Dims& dims, int gate, 
   };
   const int top = static_cast<int>(dims.H.size()) - 1;
   if (r.type == ArrayKind::V && r.bias) {
-    const int n = dims.H.back();
+    const int n = dims.head_inputs();
     const auto rs = static_cast<std::size_t>(r.in_out ? 1 : n + 1),
                cs = static_cast<std::size_t>(r.in_out ? dims.O : 1), last = static_cast<std::size_t>(n) * cs;
     out.push_back({Kind::V, top, 0, dims.O, n, r.bias == 1 ? cs : 0, rs, cs});
     out.push_back({Kind::c, top, 0, dims.O, 1, r.bias == 1 ? 0 : last, rs, cs});
   } else if (r.type == ArrayKind::V) {
-    whole(Kind::V, top, dims.O, dims.H.back());
+    whole(Kind::V, top, dims.O, r.share ? dims.H.back() : dims.head_inputs());
+    if (r.share) out.back().gate = r.layer;
   }
   if (r.type == ArrayKind::c) whole(Kind::c, top, dims.O, 1);
   if (r.type == ArrayKind::E) whole(Kind::E, 0, I, dims.front.vocabulary);
@@ -104,7 +105,7 @@ class Builder {
     for (std::size_t k = 0; k < n; ++k) {
       Structure s;
       s.cell = cell_;
-      s.front = dims_.front, s.outputs = dims_.O, s.hidden = dims_.H;
+      s.front = dims_.front, s.topology = dims_.topology, s.outputs = dims_.O, s.hidden = dims_.H;
       s.order = static_cast<int>(k);
       s.doubt = doubt + 0.02 * static_cast<double>(k);
       for (std::size_t i = 0; i < blocks_.size(); ++i)

@@ -61,9 +61,12 @@ class OneArray {
  private:
   void add(ArrayReading r, double doubt) {
     const bool of_layer = r.type < ArrayKind::V;
-    const bool other_layer =
-        suggestion_.layer >= 0 && layers() > 1 && of_layer && suggestion_.layer - first_ != r.layer;
-    r.doubt = doubt + doubt_of(r.type, suggestion_) + (other_layer ? 1 : 0);
+    const bool other_layer = suggestion_.layer >= 0 && dims_.topology.levels > 1 && of_layer &&
+                             suggestion_.layer - first_ != dims_.level(r.layer);
+    const bool directed = dims_.topology.directions == 2 && (of_layer || r.share);
+    const bool other_direction =
+        directed && suggestion_.direction >= 0 && suggestion_.direction != r.layer % 2;
+    r.doubt = doubt + doubt_of(r.type, suggestion_) + (other_layer ? 1 : 0) + (other_direction ? 1 : 0);
     readings.push_back(r);
   }
   int layers() const { return static_cast<int>(dims_.H.size()); }
@@ -110,9 +113,16 @@ class OneArray {
       if (a == rows && b == cols) add({.type = type}, doubt);
       if (a == cols && b == rows) add({.type = type, .in_out = true}, doubt + (a == b ? square : 0));
     };
-    whole(ArrayKind::V, dims_.O, dims_.H.back(), 0.1);
+    whole(ArrayKind::V, dims_.O, dims_.head_inputs(), 0.1);
+    if (dims_.topology.directions == 2 && !dims_.topology.summed && dims_.O > 0)
+      for (int d : {0, 1}) {
+        const int H = dims_.H.back();
+        if (a == dims_.O && b == H) add({.type = ArrayKind::V, .layer = d, .share = true}, doubt);
+        if (a == H && b == dims_.O)
+          add({.type = ArrayKind::V, .layer = d, .share = true, .in_out = true}, doubt + (a == b ? 0.1 : 0));
+      }
     for (int bias : {1, 2}) {  // with the output's bias as one more column
-      const int rows = dims_.O, cols = dims_.H.back() + 1;
+      const int rows = dims_.O, cols = dims_.head_inputs() + 1;
       if (rows && a == rows && b == cols) add({.type = ArrayKind::V, .bias = bias}, doubt + 0.3);
       if (rows && a == cols && b == rows)
         add({.type = ArrayKind::V, .in_out = true, .bias = bias}, doubt + 0.4);

@@ -12,7 +12,8 @@ enum class ArrayKind { W, U, joined, b, V, c, E, P, p };
 // One way to read one array.
 struct ArrayReading {
   ArrayKind type = ArrayKind::W;
-  int layer = 0;
+  int layer = 0;           // of a head's matrix for one direction: the direction
+  bool share = false;      // a head's matrix for one direction
   bool stacked = false;    // holds every gate
   bool in_out = false;     // stored [in, out]
   bool x_first = false;    // joined [x, h], else [h, x]
@@ -22,12 +23,20 @@ struct ArrayReading {
   double doubt = 0;
 };
 
-// The sizes of a network that is tried; O 0: no head. G gates.
+// The sizes of a network that is tried; O 0: no head. G gates. H by layer.
 struct Dims {
   Front front;
   int O, G;
   std::vector<int> H;
-  int inputs(int layer) const { return layer == 0 ? front.inputs : H[static_cast<std::size_t>(layer - 1)]; }
+  Topology topology;
+  int level(int layer) const { return layer / topology.directions; }
+  // Of a level's joined states.
+  int width(int level) const {
+    return H[static_cast<std::size_t>(level * topology.directions)] *
+           (topology.summed ? 1 : topology.directions);
+  }
+  int inputs(int layer) const { return level(layer) == 0 ? front.inputs : width(level(layer) - 1); }
+  int head_inputs() const { return width(topology.levels - 1); }
 };
 
 // The least doubtful first. `first` is the smallest number in the names: that of the first layer.

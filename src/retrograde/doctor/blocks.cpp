@@ -4,6 +4,17 @@
 
 namespace retrograde::doctor {
 
+namespace {
+
+// A head's matrix, or its columns for one direction.
+void put_columns(const Real& v, const Piece& piece, int width, Real& to) {
+  to.resize(static_cast<std::size_t>(piece.rows * width), 0);
+  for (int r = 0; r < piece.rows; ++r)
+    std::copy_n(v.begin() + r * piece.cols, piece.cols, to.begin() + r * width + piece.gate * piece.cols);
+}
+
+}  // namespace
+
 void put_parameters(const std::vector<Block>& blocks, Problem& problem) {
   for (const Block& block : blocks)
     for (const Piece& piece : block.pieces) {
@@ -20,6 +31,10 @@ void put_parameters(const std::vector<Block>& blocks, Problem& problem) {
                  : piece.kind == Kind::E  ? problem.E
                  : piece.kind == Kind::P  ? problem.P
                                           : problem.p;
+      if (piece.kind == Kind::V) {
+        put_columns(v, piece, problem.H(), to);
+        continue;
+      }
       if (to.empty()) to.assign((gated ? static_cast<std::size_t>(problem.gates) : 1) * v.size(), 0);
       std::copy(v.begin(), v.end(), to.begin() + static_cast<long>(piece.gate) * static_cast<long>(v.size()));
     }
@@ -55,7 +70,7 @@ double decay_of(const Problem& problem, Kind k) {
 
 double loss_of(const Problem& p) {
   double sum = p.net.scale *
-               basic_loss(p, p.net.loss, p.net.head_activation, head_outputs(p, forward(p).back().outputs()));
+               basic_loss(p, p.net.loss, p.net.head_activation, head_outputs(p, top_states(p, forward(p))));
   const auto add = [&](const Real& v, Kind kind) {
     for (double x : v) sum += 0.5 * decay_of(p, kind) * x * x;
   };
@@ -69,7 +84,7 @@ Engine::Engine(const Problem& problem, Rounding* rounding)
     : problem_(problem),
       rounding_(rounding),
       tapes_(forward(problem, rounding)),
-      z_(head_outputs(problem, tapes_.back().outputs(), rounding)) {}
+      z_(head_outputs(problem, top_states(problem, tapes_), rounding)) {}
 
 void Engine::head(Evaluation& e, const Plan& plan) const {
   e.dy = output_deltas(problem_, plan.head, z_, false, rounding_);
@@ -86,21 +101,70 @@ void Engine::way_up(Evaluation& e, const Plan& plan) const {
 
 void Engine::sweep(Evaluation& e, const Plan& plan, int layer) const {
   const auto l = static_cast<std::size_t>(layer), L = problem_.layers.size();
+  const int above = problem_.level(layer) + 1;
   e.deltas.resize(L);
   e.plan = &plan;
   e.forms.resize(L);
   for (std::size_t i = 0; i < L; ++i)
     e.forms[i] = {plan.layers[i].reset_form, plan.layers[i].replay, plan.layers[i].first};
-  if (l + 1 == L) {
-    e.deltas[l] = run(problem_, layer, plan.layers[l], tapes_[l], e.up, rounding_);
-    return;
+  const bool top = above == problem_.levels();
+  const Real sent = top ? Real() : sent_down(e, plan, above);
+  const Real& up = top ? e.up : sent;
+  if (problem_.net.directions == 1)
+    e.deltas[l] = run(problem_, layer, plan.layers[l], tapes_[l], up, rounding_);
+  else
+    e.deltas[l] =
+        run(problem_, layer, plan.layers[l], tapes_[l], own_share(up, plan.layers[l], layer), rounding_);
+}
+
+// The error that a level sends down: [T,B,inputs].
+Real Engine::sent_down(const Evaluation& e, const Plan& plan, int level) const {
+  Real sum;
+  for (int l = level * problem_.net.directions; l < (level + 1) * problem_.net.directions; ++l) {
+    const LayerPlan& layer = plan.layers[static_cast<std::size_t>(l)];
+    Real one = input_gradient(problem_, l, e.deltas[static_cast<std::size_t>(l)], layer.below);
+    if (layer.below_upstream && e.up.size() == one.size()) one = e.up;
+    for (double& v : one) v *= layer.below_coefficient;
+    if (layer.below_only_last)
+      std::fill(one.begin(), one.end() - static_cast<long>(one.size()) / problem_.T, 0.0);
+    add_in_order(l, std::move(one), sum);
   }
-  const LayerPlan& above = plan.layers[l + 1];
-  Real up = input_gradient(problem_, layer + 1, e.deltas[l + 1], above.below);
-  if (above.below_upstream && e.up.size() == up.size()) up = e.up;
-  for (double& v : up) v *= above.below_coefficient;
-  if (above.below_only_last) std::fill(up.begin(), up.end() - static_cast<long>(up.size()) / problem_.T, 0.0);
-  e.deltas[l] = run(problem_, layer, plan.layers[l], tapes_[l], up, rounding_);
+  return sum;
+}
+
+// To the first layers' input.
+Real Engine::sent_to_input(const Evaluation& e, const Product& product) const {
+  Real sum;
+  for (int l = 0; l < problem_.net.directions; ++l)
+    add_in_order(l, input_gradient(problem_, l, e.deltas[static_cast<std::size_t>(l)], product), sum);
+  return sum;
+}
+
+void Engine::add_in_order(int layer, Real one, Real& sum) const {
+  if (problem_.reversed(layer)) one = in_reverse(problem_, one);
+  if (sum.empty())
+    sum = std::move(one);
+  else
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += one[i];
+}
+
+// A direction's share of the errors of a level's states, in its own order of steps.
+Real Engine::own_share(const Real& up, const LayerPlan& plan, int layer) const {
+  const int n = problem_.layers[static_cast<std::size_t>(layer)].hidden,
+            width = problem_.width(problem_.level(layer)), d = layer % 2,
+            from = problem_.net.summed ? 0 : (plan.up_of_other ? 1 - d : d) * n;
+  Real out(static_cast<std::size_t>(problem_.T * problem_.B * n));
+  for (int row = 0; row < problem_.T * problem_.B; ++row)
+    std::copy_n(up.begin() + row * width + from, n, out.begin() + row * n);
+  const bool own_order = problem_.net.own_ends && problem_.level(layer) + 1 == problem_.levels();
+  return d == 1 && !own_order && !plan.up_in_order ? in_reverse(problem_, out) : out;
+}
+
+// What the head reads, or what a mistake takes for it, of both directions.
+const Real& Engine::head_side(Var v) const {
+  const auto [at, fresh] = head_sides_.try_emplace(v);
+  if (fresh) at->second = joined(problem_, tapes_, problem_.levels() - 1, v);
+  return at->second;
 }
 
 Evaluation Engine::evaluate(const Plan& plan) const {
@@ -224,13 +288,13 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
     return Real(all.begin() + from * piece.cols, all.begin() + rows * piece.cols);
   }
   if (piece.kind == Kind::dx) {  // the piece of step `gate`
-    const Real dx = input_gradient(problem_, piece.layer, e.deltas[l], p);
+    const Real dx = sent_to_input(e, p);
     const auto at = dx.begin() + piece.gate * piece.rows * piece.cols;
     return Real(at + from * piece.cols, at + rows * piece.cols);
   }
   const bool head = piece.kind == Kind::V || piece.kind == Kind::c;
   const std::size_t left_layer = p.left_layer < 0 ? l : static_cast<std::size_t>(p.left_layer);
-  const Real dx = piece.kind == Kind::E ? input_gradient(problem_, 0, e.deltas[0], p) : Real();
+  const Real dx = piece.kind == Kind::E ? sent_to_input(e, p) : Real();
   const int width = head                    ? problem_.O
                     : piece.kind == Kind::E ? problem_.I
                                             : problem_.layers[left_layer].hidden;
@@ -243,6 +307,11 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
       p.replay != Replay::own || head || piece.kind == Kind::E ? p.replay : e.forms[l].replay;
   const auto kept = p.tokens ? kept_tokens(tape, p.tokens) : std::vector<char>();
   Real out(static_cast<std::size_t>(n * piece.cols), 0);
+  const Real* side =
+      head && problem_.net.directions == 2 && p.right != Var::none ? &head_side(p.right) : nullptr;
+  const int side_row = side ? static_cast<int>(side->size()) / (T + 2) : 0,
+            offset = piece.kind == Kind::V ? piece.gate * piece.cols : 0;
+  if (side && side_row / B < offset + piece.cols) return out;
   for (int t = 0; t < T; ++t) {
     if (!in_range(p, t, T)) continue;
     const double* left = head                    ? e.dy.data() + (p.last_error ? T - 1 : t) * B * width
@@ -251,10 +320,15 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
                                                  : e.deltas[left_layer].at(p.left, t + p.left_shift);
     const int s = looked_up(p, replay, t, T);
     if (s < -1 || s > T) continue;
-    const double* right = p.right == Var::none ? nullptr : tape.at(p.right, s);
+    const double* right = p.right == Var::none ? nullptr
+                          : side               ? side->data() + (s + 1) * side_row
+                                               : tape.at(p.right, s);
     if (p.target_tokens) right = s < 0 || s >= T ? nullptr : problem_.target.data() + s * B * problem_.O;
     if (p.target_tokens && !right) continue;
-    const int stride = p.target_tokens ? problem_.O : right ? tape.step(p.right) / B : 0;
+    const int stride = p.target_tokens ? problem_.O
+                       : side          ? side_row / B
+                       : right         ? tape.step(p.right) / B
+                                       : 0;
     for (int b = 0; b < (p.first_row_only ? 1 : B); ++b) {
       if (p.tokens && !kept[static_cast<std::size_t>(t * B + b)]) continue;
       for (int r = 0; r < n; ++r) {
@@ -264,7 +338,7 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
         if (!right) {
           to_row[0] += d;
         } else {
-          const double* v = right + b * stride;
+          const double* v = right + b * stride + offset;
           for (int c = 0; c < piece.cols; ++c) to_row[c] += d * v[c];
         }
       }

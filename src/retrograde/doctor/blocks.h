@@ -3,6 +3,7 @@
 // concatenated [h,x], stacked gates in any order and biases kept as a row of a matrix.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ enum class Kind : unsigned char { W, U, b, b2, V, c, E, P, p, dx, dh0, dc0 };
 
 struct Piece {
   Kind kind = Kind::W;
-  int layer = 0, gate = 0;
+  int layer = 0, gate = 0;  // V with a matrix for each direction: the direction
   int rows = 0, cols = 0;
   std::size_t base = 0, row_stride = 0, col_stride = 0;  // canonical (r,c) -> index in the user's array
 };
@@ -80,6 +81,11 @@ class Engine {
   }
 
  private:
+  Real sent_down(const Evaluation& e, const Plan& plan, int level) const;
+  Real sent_to_input(const Evaluation& e, const Product& product) const;
+  void add_in_order(int layer, Real one, Real& sum) const;
+  Real own_share(const Real& up, const LayerPlan& plan, int layer) const;
+  const Real& head_side(Var v) const;
   Real start_gradient(const Piece& piece, const Product& product, const Evaluation& e) const;
   std::vector<char> kept_tokens(const Tape& tape, int mode) const;
 
@@ -87,6 +93,7 @@ class Engine {
   Rounding* rounding_;
   std::vector<Tape> tapes_;
   Real z_;
+  mutable std::map<Var, Real> head_sides_;  // joined quantities, with two directions
 };
 
 }  // namespace retrograde::doctor

@@ -14,11 +14,11 @@ namespace retrograde::doctor {
 
 Mistakes sweep_mistakes(const Problem& problem, const Words& words, int layer) {
   Mistakes all, out;
-  const bool top = layer + 1 == static_cast<int>(problem.layers.size());
-  if (top)
+  if (layer + 1 == static_cast<int>(problem.layers.size()))
     add_upstream_mistakes(problem, words, out);
-  else
+  else if (problem.net.directions == 1)
     add_layer_mistakes(problem, words, layer, out);
+  if (problem.net.directions == 2) add_direction_mistakes(problem, layer, out);
   add_derivative_mistakes(problem, words, all);
   add_factor_mistakes(problem, words, all);
   add_term_mistakes(problem, words, all);

@@ -65,13 +65,13 @@ void add_state_blocks(Hypothesis& h, const Roles& roles) {
     for (const Datum& d : roles.data)
       if (d.given.name == b.parameter) datum = &d;
     if (!datum) continue;
-    if (datum->role == Role::input) {
+    if (datum->role == Role::input || b.parameter == h.input.name) {
       if (!x_view.F && p.I != 1) continue;
       for (int t = 0; t < p.T; ++t) {
         Piece piece{Kind::dx, 0, t, p.B, p.I, static_cast<std::size_t>(t) * x_view.t, x_view.b, x_view.f};
         b.pieces.push_back(piece);
       }
-    } else {
+    } else if (datum->role == Role::h0 || datum->role == Role::c0) {
       for (const View& v : views(b.shape)) {
         const Layer& layer = p.layers[0];
         if (v.F != layer.hidden || (v.B && v.B != p.B) || v.T > 1 || p.layers.size() > 1) continue;
@@ -91,7 +91,7 @@ void add_state_blocks(Hypothesis& h, const Roles& roles) {
 // gives the same.
 bool sensitive(Problem p, double gap) {
   const auto loss = [&] {
-    return basic_loss(p, p.net.loss, p.net.head_activation, head_outputs(p, forward(p).back().outputs()));
+    return basic_loss(p, p.net.loss, p.net.head_activation, head_outputs(p, top_states(p, forward(p))));
   };
   const double before = loss();
   for (Layer& layer : p.layers)
@@ -270,12 +270,15 @@ bool head_agrees(const Problem& p, const Real& states, const Real& z, const std:
       if ((piece.kind != Kind::V && piece.kind != Kind::c) || b.claim.empty()) continue;
       if (piece.rows * piece.cols == 1) continue;  // one number is like any other
       any = true;
-      const auto cols = static_cast<std::size_t>(piece.cols), O = static_cast<std::size_t>(p.O);
+      const auto cols = static_cast<std::size_t>(piece.cols), width = static_cast<std::size_t>(p.H()),
+                 from = piece.kind == Kind::V ? static_cast<std::size_t>(piece.gate) * cols : 0,
+                 O = static_cast<std::size_t>(p.O);
       Real made(O * cols, 0);
       for (std::size_t row = 0; row < dy.size() / O; ++row)
         for (std::size_t k = 0; k < O; ++k)
           for (std::size_t c = 0; c < cols; ++c)
-            made[k * cols + c] += dy[row * O + k] * (piece.kind == Kind::V ? states[row * cols + c] : 1);
+            made[k * cols + c] +=
+                dy[row * O + k] * (piece.kind == Kind::V ? states[row * width + from + c] : 1);
       if (compare(gather(piece, b.claim), made).same(single)) return true;
     }
   return !any;
@@ -289,7 +292,10 @@ std::string describe(const Hypothesis& h) {
   if (net.cell == Cell::gru)
     cell += fmt::format(" (reset {} the product, h' = {})", net.reset_after ? "after" : "before",
                         net.update_keeps ? "(1-z) n + z h" : "(1-z) h + z n");
-  const std::string layers = p.layers.size() > 1 ? fmt::format("{} layers, ", p.layers.size()) : "";
+  std::string layers = p.levels() > 1 ? fmt::format("{} layers, ", p.levels()) : "";
+  if (net.directions == 2)
+    layers += fmt::format("bidirectional ({}{}), ", net.summed ? "states summed" : "states side by side",
+                          net.own_ends ? ", each direction's own last one" : "");
   const std::string head = !net.head ? "no head"
                            : net.head_activation == Activation::identity
                                ? "linear head"

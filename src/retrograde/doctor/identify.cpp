@@ -79,6 +79,7 @@ class Identifier {
   struct Range {
     std::size_t from, to;
   };
+  static constexpr Topology kTopologies[] = {{1, 1}, {2, 1}, {1, 2}, {1, 2, true}, {2, 2}};
   static constexpr Range kLikely{0, 30}, kRest{30, 600};
   static constexpr std::chrono::milliseconds kMore{100};
 
@@ -133,10 +134,10 @@ class Identifier {
     roles_ = &roles;
     wide_ = wide;
     for (const Datum* x : candidates(Role::input))
-      for (int layers : {1, 2})
+      for (const Topology& topology : kTopologies)
         for (Cell cell : {Cell::elman, Cell::lstm, Cell::gru}) {
           if (exact_ || late() || (others_ && settled())) return;
-          if (hint_allows(hints_.cell, cell)) cell_pass(*x, cell, layers);
+          if (hint_allows(hints_.cell, cell)) cell_pass(*x, cell, topology);
         }
   }
 
@@ -149,10 +150,10 @@ class Identifier {
     return named.empty() ? rest : named;
   }
 
-  void cell_pass(const Datum& x, Cell cell, int layers) {
+  void cell_pass(const Datum& x, Cell cell, const Topology& topology) {
     const Array& given = x.given.array;
     const bool tokens = whole_numbers(given.values);
-    const std::vector<Structure>& all = structures_of(x, cell, layers);
+    const std::vector<Structure>& all = structures_of(x, cell, topology);
     for (std::size_t k = range_.from; k < std::min(all.size(), range_.to); ++k) {
       const Structure& s = all[k];
       if (wide_ && s.order > 5 && s.cell == Cell::lstm) continue;
@@ -178,9 +179,9 @@ class Identifier {
     }
   }
 
-  const std::vector<Structure>& structures_of(const Datum& x, Cell cell, int layers) {
-    const auto [at, fresh] = structures_.try_emplace({roles_, x.given.name, cell, layers});
-    if (fresh) at->second = structures(roles_->blocks, cell, layers, fronts(*roles_, x), deadline_);
+  const std::vector<Structure>& structures_of(const Datum& x, Cell cell, const Topology& topology) {
+    const auto [at, fresh] = structures_.try_emplace({roles_, x.given.name, cell, &topology});
+    if (fresh) at->second = structures(roles_->blocks, cell, topology, fronts(*roles_, x), deadline_);
     return at->second;
   }
 
@@ -215,16 +216,21 @@ class Identifier {
   void forward_pass(const Problem& base, const Structure& s) {
     if (late() || exact_) return;
     Problem p = base;
-    states_ = forward(p).back().outputs();
-    z_ = head_outputs(p, states_);
-    for (const Datum& d : roles_->data)
-      if (d.role == Role::upstream && !p.net.head) return given_upstream(p, s, d.given);
-    for (const Datum* target : candidates(Role::target))
-      for (const View& v : views(target->given.array.shape)) {
-        if (!place_target(target->given.array, v, p)) continue;
-        target_ = {target->given.name, v};
-        target_pass(p, s);
-      }
+    const std::vector<Tape> tapes = forward(p);
+    for (const bool own_ends : {false, true}) {
+      if (own_ends && p.net.directions == 1) return;
+      p.net.own_ends = own_ends;
+      states_ = top_states(p, tapes);
+      z_ = head_outputs(p, states_);
+      for (const Datum& d : roles_->data)
+        if (d.role == Role::upstream && !p.net.head) return given_upstream(p, s, d.given);
+      for (const Datum* target : candidates(Role::target))
+        for (const View& v : views(target->given.array.shape)) {
+          if (!place_target(target->given.array, v, p) || (own_ends && !p.net.last_output)) continue;
+          target_ = {target->given.name, v};
+          target_pass(p, s);
+        }
+    }
   }
 
   // No head: dL/dh comes from outside, and a loss that is given with it can only be the sum of h dL/dh.
@@ -387,7 +393,7 @@ class Identifier {
   std::vector<Hypothesis> found_;
   int contradicted_ = 0;
   bool exact_ = false;  // one reproduces the whole claim: nothing better can come
-  std::map<std::tuple<const Roles*, std::string, Cell, int>, std::vector<Structure>> structures_;
+  std::map<std::tuple<const Roles*, std::string, Cell, const Topology*>, std::vector<Structure>> structures_;
   // The reading that is being tried.
   Range range_ = kLikely;
   const Roles* roles_ = nullptr;

@@ -71,35 +71,35 @@ void add_lefts(const Problem& problem, const Product& right, BlockAdder& to) {
 void add_other_layers(const Problem& problem, const Piece& piece, const Product& right, BlockAdder& to) {
   for (int other = 0; other < static_cast<int>(problem.layers.size()); ++other) {
     if (other == piece.layer) continue;
-    to.add("blocks-permuted", fmt::format("it is layer {}'s gradient", other + 1),
+    const std::string its = layer_name(problem, other) + "'s";
+    to.add("blocks-permuted", fmt::format("it is {} gradient", its),
            "every layer's gradient to its own block", 0.03, [other](Product& p) {
              p.left_layer = other;
              p.right_layer = other;
            });
     if (right.right == Var::none) continue;
-    to.add("layer-input-wrong",
-           fmt::format("it uses layer {}'s {}", other + 1, right.right == Var::x ? "input" : "state"),
+    to.add("layer-input-wrong", fmt::format("it uses {} {}", its, right.right == Var::x ? "input" : "state"),
            "use the layer's own", 0.03, [other](Product& p) { p.right_layer = other; });
-    if (right.right == Var::x && piece.layer > 0)
+    if (right.right == Var::x && problem.level(piece.layer) > 0)
       to.add("layer-input-wrong",
              "it uses this layer's own state, where its input (the lower layer's state) is due",
              "use the lower layer's h[t]", 0.05, [](Product& p) { p.right = Var::h; });
-    if (right.right == Var::x && piece.layer > 0)
+    if (right.right == Var::x && problem.level(piece.layer) > 0)
       to.add("layer-input-wrong", "it uses the lower layer's state of the step before",
              "use the lower layer's h[t]", 0.05, [other](Product& p) {
                p.right = Var::h;
                p.shift = -1;
                p.right_layer = other;
              });
-    to.add("layer-input-wrong", fmt::format("it is made from layer {}'s delta", other + 1),
-           "use the layer's own delta", 0.05, [other](Product& p) { p.left_layer = other; });
+    to.add("layer-input-wrong", fmt::format("it is made from {} delta", its), "use the layer's own delta",
+           0.05, [other](Product& p) { p.left_layer = other; });
   }
 }
 
 // A loop for every output, as in "for t: for k in t .. t-tau": indexed by the outer loop's step, or with the
 // delta that entered the inner loop.
 void add_windows(const Problem& problem, const Piece& piece, BlockAdder& to) {
-  if (problem.net.cell != Cell::elman || problem.T < 2 ||
+  if (problem.net.cell != Cell::elman || problem.T < 2 || problem.net.directions == 2 ||
       piece.layer + 1 != static_cast<int>(problem.layers.size()))
     return;
   if (piece.kind == Kind::W) {
@@ -163,7 +163,7 @@ std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& wo
   if (!head) add_lefts(problem, right, to);
   if (!head) add_windows(problem, piece, to);
   add_tokens(problem, piece, to);
-  if (piece.kind == Kind::V)
+  if (piece.kind == Kind::V && problem.net.directions == 1)
     for (int other = 0; other < piece.layer; ++other)
       to.add("layer-input-wrong",
              fmt::format("it uses layer {}'s state, where the top layer's is due", other + 1),

@@ -34,9 +34,22 @@ Suggestion suggest(const std::string& name) {
   if (l.find("ih") != std::string::npos) s.U = false;  // weight_ih_h
   if (s.embedding) s.W = s.U = s.V = false;
   if (l == "u" || l == "w") s.letter = l[0];
+  s.direction = direction_by_name(name);
   for (char c : name)  // the last digit: weight_ih_l0, p0_1
     if (std::isdigit(static_cast<unsigned char>(c))) s.layer = c - '0';
   return s;
+}
+
+int direction_by_name(const std::string& name) {
+  std::string low = name;
+  for (char& c : low) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (contains(low, {"reverse", "backward", "bwd", "bw", "right"})) return 1;
+  if (contains(low, {"forward", "fwd", "fw", "left"})) return 0;
+  // One letter at the end: W_f, b_b, Uf, Whb.
+  const std::string plain = plain_lower(name);
+  const bool apart = low.size() > 1 && !std::isalnum(static_cast<unsigned char>(low[low.size() - 2]));
+  if (plain.size() < 2 || !(apart || plain.size() <= 3)) return -1;
+  return plain.back() == 'f' ? 0 : plain.back() == 'b' || plain.back() == 'r' ? 1 : -1;
 }
 
 std::vector<int> gates_by_name(Cell cell, const std::vector<std::string>& names) {

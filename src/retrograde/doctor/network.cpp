@@ -1,5 +1,7 @@
 #include "retrograde/doctor/network.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 namespace retrograde::doctor {
@@ -31,6 +33,13 @@ void derive_inputs(Problem& p) {
 }
 
 int gate_count(Cell cell) { return cell == Cell::elman ? 1 : cell == Cell::lstm ? 4 : 3; }
+
+std::string layer_name(const Problem& problem, int layer) {
+  const std::string level = fmt::format("layer {}", problem.level(layer) + 1);
+  if (problem.net.directions == 1) return level;
+  const char* direction = problem.reversed(layer) ? "backward direction" : "forward direction";
+  return problem.levels() == 1 ? fmt::format("the {}", direction) : fmt::format("{}'s {}", level, direction);
+}
 
 std::string_view name(Cell cell) {
   return cell == Cell::elman ? "Elman network" : cell == Cell::lstm ? "LSTM" : "GRU";

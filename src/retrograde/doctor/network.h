@@ -56,7 +56,12 @@ struct Network {
   // the pieces between which the carry is cut (0: none).
   int reach = -1, chunk = 0;
   bool forget_plus_one = false;  // LSTM: f = sigmoid(z_f + 1), the 1 being no parameter
-  double decay = 0;              // loss += decay/2 * sum of the squares of what `decays` says
+  // Two: every level is a pair of layers, the first reading the input in its order, the second in reverse,
+  // whose states are joined side by side, or summed. `own_ends`: one output a sequence is made of each
+  // direction's own last state, not of the states at the last step.
+  int directions = 1;
+  bool summed = false, own_ends = false;
+  double decay = 0;  // loss += decay/2 * sum of the squares of what `decays` says
   Decays decays = Decays::matrices;
 };
 
@@ -86,7 +91,16 @@ struct Problem {
       if (e != T) return true;
     return !mask.empty();
   }
-  int H() const { return layers.back().hidden; }
+  int levels() const { return static_cast<int>(layers.size()) / net.directions; }
+  int level(int layer) const { return layer / net.directions; }
+  bool reversed(int layer) const { return net.directions == 2 && layer % 2 == 1; }
+  // Of a level's joined states.
+  int width(int level) const {
+    return layers[static_cast<std::size_t>(level * net.directions)].hidden *
+           (net.summed ? 1 : net.directions);
+  }
+  // Width of the states that the head reads.
+  int H() const { return width(levels() - 1); }
 };
 
 // x from the tokens and h0 from the features, where parameters make them.
@@ -98,6 +112,9 @@ std::string_view name(Activation activation);
 std::string_view name(Loss loss);
 // Canonical gate letters: "" for Elman, i f g o, r z n.
 std::string_view gate_name(Cell cell, int gate);
+
+// "layer 2"; with two directions "the backward direction", "layer 2's forward direction".
+std::string layer_name(const Problem& problem, int layer);
 
 // f(z).
 double value(Activation f, double z);

@@ -98,16 +98,18 @@ bool whole_numbers(const Real& v) {
 Problem place_parameters(const std::vector<Block>& blocks, const Structure& s) {
   Problem p;
   p.I = s.front.inputs;
-  p.O = s.outputs ? s.outputs : s.hidden.back();
   p.gates = gate_count(s.cell);
   p.net.cell = s.cell;
   p.net.head = s.outputs > 0;
+  p.net.directions = s.topology.directions, p.net.summed = s.topology.summed;
   for (std::size_t l = 0; l < s.hidden.size(); ++l) {
     Layer layer;
     layer.hidden = s.hidden[l];
-    layer.inputs = l == 0 ? p.I : s.hidden[l - 1];
+    const int level = p.level(static_cast<int>(l));
+    layer.inputs = level == 0 ? p.I : p.width(level - 1);
     p.layers.push_back(std::move(layer));
   }
+  p.O = s.outputs ? s.outputs : p.H();
   std::vector<Block> placed = blocks;
   for (std::size_t i = 0; i < placed.size(); ++i) placed[i].pieces = s.pieces[i];
   put_parameters(placed, p);
@@ -144,7 +146,7 @@ bool place_states(const Roles& roles, bool start_in_front, bool columns, Problem
     if ((cell || d.role == Role::h0) && !place_start(d.given.array, cell, columns, next[cell], p))
       return false;
   }
-  if (const Array* final = find(roles, Role::final_gradient))
+  if (const Array* final = find(roles, Role::final_gradient); final && p.net.directions == 1)
     for (const View& v : views(final->shape))
       if (v.F == p.H() && (!v.B || v.B == p.B) && v.T <= 1) {
         p.final_gradient = read(v, final->values, 1, p.B, p.H());

@@ -30,6 +30,8 @@ enum class Matrix : unsigned char {
   input,
   input_transposed,
   identity,
+  // With two directions: the other one's recurrent matrix.
+  recurrent_of_other,
   // H columns of the joined matrix [h,x] or [x,h] that are not the state's: a slice at the wrong place.
   slice,
   // Both indices the same: d[i] sum_j U[j][i], or U[i][j].
@@ -131,7 +133,10 @@ struct LayerPlan {
   double below_coefficient = 1;
   bool below_upstream = false;   // the outputs' own error, not this layer's
   bool below_only_last = false;  // of step T-1 alone
-  int reset_form = -1;           // GRU: the steps' own reset form, 1 after, 0 before; -1 the network's
+  // With two directions: the outputs' errors not in this direction's own order; the other direction's share
+  // of them.
+  bool up_in_order = false, up_of_other = false;
+  int reset_form = -1;  // GRU: the steps' own reset form, 1 after, 0 before; -1 the network's
 };
 
 // How a wrong head or loss derivative differs from the right one.

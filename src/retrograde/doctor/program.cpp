@@ -130,8 +130,8 @@ Arrays Program::other_parameters() const {
   return out;
 }
 
-// Whether the answer depends on the calls before, and not on chance: after the same calls it is the same, or it
-// comes nearer with every call at one point (a state that fades).
+// Whether the answer depends on the calls before, and not on chance: after the same calls it is the same, or
+// it comes nearer with every call at one point (a state that fades).
 bool Program::follows_from_before() {
   constexpr int kCalls = 8;
   const Arrays other = other_parameters();

@@ -322,6 +322,8 @@ Roles find_roles(const Case& given) {
         break;
       }
     }
+  const bool told = std::any_of(given.hints.roles.begin(), given.hints.roles.end(),
+                                [](const auto& h) { return h.second == "parameter"; });
   for (const Pair& pair : pairs) {
     Block b = block_of(*pair.parameter);
     b.gradient = pair.gradient->name;
@@ -329,8 +331,9 @@ Roles find_roles(const Case& given) {
     b.claim_transposed = pair.gradient->array.shape != pair.parameter->array.shape;
     const Role r = role_by_hint(hint(b.parameter)) != Role::unknown ? role_by_hint(hint(b.parameter))
                                                                     : role_by_name(*pair.parameter);
-    // The gradient of an input or a start state, not of a parameter.
-    const bool state = r == Role::input || r == Role::h0 || r == Role::c0;
+    // The gradient of an input or a start state, not of a parameter; or of whatever else the batch holds.
+    const bool state =
+        r == Role::input || r == Role::h0 || r == Role::c0 || (told && hint(b.parameter) != "parameter");
     used.insert(pair.parameter->name);
     (state ? roles.state_blocks : roles.blocks).push_back(std::move(b));
     if (state) roles.data.push_back({*pair.parameter, r, false});

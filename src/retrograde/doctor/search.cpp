@@ -30,7 +30,8 @@ Atom atom_of(Mistake m, const Problem& problem, const Words& words) {
   a.key = m.name + m.where + m.sentence;
   a.name = m.name, a.where = m.where, a.sentence = m.sentence, a.fix = m.fix, a.yours = m.yours;
   a.aliases = m.aliases, a.weight = m.weight, a.patch = m.patch;
-  if (problem.layers.size() > 1 && m.layer >= 0) a.where = fmt::format("layer {}: {}", m.layer + 1, m.where);
+  if (problem.layers.size() > 1 && m.layer >= 0)
+    a.where = fmt::format("{}: {}", layer_name(problem, m.layer), m.where);
   return a;
 }
 
@@ -114,6 +115,8 @@ Search::Ground Search::ground(int layer, const Partial& above) const {
   engine().head(g.base, above.plan);
   engine().way_up(g.base, above.plan);
   for (int l = static_cast<int>(by_layer_.size()) - 1; l > layer; --l) engine().sweep(g.base, above.plan, l);
+  if (engine().problem().reversed(layer))
+    engine().sweep(g.base, above.plan, layer - 1);  // its twin, for comparison
   return g;
 }
 

@@ -32,7 +32,7 @@ class Enumerator {
     for (std::size_t i = blocks.size(); i-- > 0;) {
       rest_[i] = rest_[i + 1] + readings_[i].front().doubt;
       later_[i] = later_[i + 1];
-      for (const ArrayReading& r : readings_[i]) later_[i] |= 1U << slot(r.type, r.layer);
+      for (const ArrayReading& r : readings_[i]) later_[i] |= 1ULL << slot(r.type, r.layer);
     }
     if (!reachable(0)) return;
     find_families();
@@ -69,7 +69,7 @@ class Enumerator {
       if (doubt + r.doubt + rest_[i + 1] > bound_) break;  // readings are sorted
       if (family_[i] >= 0 && !fits_family(r, static_cast<std::size_t>(family_[i]), i)) continue;
       chosen_[i] = r;
-      int& n = counts_[slot(r.type, r.layer)][r.stacked];
+      int& n = counts_[slot(r.type, r.layer)][r.stacked || r.share];
       ++n;
       if (possible(i) && reachable(i + 1)) descend(i + 1, doubt + r.doubt);
       --n;
@@ -101,7 +101,7 @@ class Enumerator {
   }
 
   static std::size_t slot(ArrayKind type, int layer) {
-    return 2 * static_cast<std::size_t>(type) + static_cast<std::size_t>(layer);
+    return 4 * static_cast<std::size_t>(type) + static_cast<std::size_t>(layer);
   }
   int count(ArrayKind type, int layer, bool stacked) const { return counts_[slot(type, layer)][stacked]; }
   bool any(ArrayKind type, int layer) const {
@@ -122,6 +122,8 @@ class Enumerator {
   bool possible(std::size_t last) const {
     const ArrayReading& r = chosen_[last];
     const int single = count(r.type, r.layer, false), stacked = count(r.type, r.layer, true), G = dims_.G;
+    if (r.type == ArrayKind::V && (single || stacked))  // one for each direction, or one
+      return single + stacked <= 1 && !(count(ArrayKind::V, 0, false) && any(ArrayKind::V, 1));
     if (r.type >= ArrayKind::V) return single <= 1;
     if (r.type == ArrayKind::b ? single > 2 * G || stacked > 2
                                : single > G || stacked > 1 || (single && stacked))
@@ -131,7 +133,7 @@ class Enumerator {
 
   // Whether the blocks from i on can bring what is missing.
   bool reachable(std::size_t i) const {
-    auto open = [&](ArrayKind t, int l) { return any(t, l) || (later_[i] >> slot(t, l) & 1U); };
+    auto open = [&](ArrayKind t, int l) { return any(t, l) || (later_[i] >> slot(t, l) & 1ULL); };
     for (int l = 0; l < static_cast<int>(dims_.H.size()); ++l)
       if (!open(ArrayKind::joined, l) && !(open(ArrayKind::W, l) && open(ArrayKind::U, l))) return false;
     return (dims_.O == 0 || open(ArrayKind::V, 0)) &&
@@ -152,6 +154,7 @@ class Enumerator {
           return r.type == ArrayKind::V && r.bias;
         });
     if (two_biases) return false;
+    if (count(ArrayKind::V, 0, true) != count(ArrayKind::V, 1, true)) return false;
     return any(ArrayKind::V, 0) == (dims_.O > 0) && any(ArrayKind::E, 0) == (dims_.front.vocabulary > 0) &&
            any(ArrayKind::P, 0) == (dims_.front.features > 0);
   }
@@ -163,9 +166,12 @@ class Enumerator {
       for (std::size_t k = 0; k < i; ++k) {
         if (chosen_[i].type >= ArrayKind::V || chosen_[k].type >= ArrayKind::V) continue;
         const int a = named_layer_[i], b = named_layer_[k];
-        const int named = a == b ? 0 : a > b ? 1 : -1, read = chosen_[i].layer - chosen_[k].layer;
+        const int named = a == b  ? 0
+                          : a > b ? 1
+                                  : -1,
+                  read = dims_.level(chosen_[i].layer) - dims_.level(chosen_[k].layer);
         if (a >= 0 && b >= 0 && ((named == 0) != (read == 0) || named * read < 0)) doubt += 1;
-        if (chosen_[i].type == chosen_[k].type && read < 0 && a < 0) doubt += 0.3;
+        if (chosen_[i].type == chosen_[k].type && chosen_[i].layer < chosen_[k].layer && a < 0) doubt += 0.3;
       }
     return doubt;
   }
@@ -185,9 +191,9 @@ class Enumerator {
   std::vector<std::vector<ArrayReading>> readings_;
   std::vector<Found> found_;
   std::vector<double> rest_;
-  std::vector<unsigned> later_;  // which readings (a bit a slot) the blocks from i on have
+  std::vector<unsigned long long> later_;  // which readings (a bit a slot) the blocks from i on have
   std::vector<int> named_layer_;
-  std::array<std::array<int, 2>, 18> counts_{};  // chosen readings by slot and stacked
+  std::array<std::array<int, 2>, 36> counts_{};  // chosen readings by slot and stacked (a head's share)
   double bound_ = -1, known_ = -1;               // structures of no more doubt are known
   std::vector<int> family_;                      // the first of the arrays that are read alike, or -1
   int nodes_ = 0;
@@ -211,7 +217,7 @@ bool may_be_hidden(const std::vector<Block>& blocks, int H, int G) {
 
 }  // namespace
 
-std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, int layers,
+std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, const Topology& topology,
                                   const std::vector<Front>& fronts, WorkClock::time_point deadline) {
   std::vector<Structure> out;
   std::set<int> sizes, hidden;
@@ -226,15 +232,18 @@ std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, i
       if (may_be_hidden(blocks, H, G)) hidden.insert(H);
   for (const Front& front : fronts)
     for (int H0 : hidden)
-      for (int H1 : layers == 1 ? std::set<int>{0} : hidden) {
+      for (int H1 : topology.levels == 1 ? std::set<int>{0} : hidden) {
+        Dims dims{front, 0, G, std::vector<int>(static_cast<std::size_t>(topology.directions), H0), topology};
+        if (topology.levels == 2)
+          dims.H.insert(dims.H.end(), static_cast<std::size_t>(topology.directions), H1);
         std::vector<int> output_sizes = {0};
         for (int O : sizes)
-          if (const int H = layers == 1 ? H0 : H1; holds(blocks, O * H) || holds(blocks, O * (H + 1)))
+          if (holds(blocks, O * dims.head_inputs()) || holds(blocks, O * (dims.head_inputs() + 1)) ||
+              (topology.directions == 2 && holds(blocks, O * dims.H.back())))
             output_sizes.push_back(O);
         for (int O : output_sizes) {
           if (WorkClock::now() > deadline) break;
-          Dims dims{front, O, G, {H0}};
-          if (layers == 2) dims.H.push_back(H1);
+          dims.O = O;
           Enumerator(blocks, cell, dims, out);
         }
       }

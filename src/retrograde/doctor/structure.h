@@ -18,9 +18,17 @@ struct Front {
   bool operator==(const Front&) const = default;
 };
 
+// How the layers stand to each other: one above the other, or in pairs that read the input in both orders and
+// whose states are joined side by side or summed.
+struct Topology {
+  int levels = 1, directions = 1;
+  bool summed = false;
+};
+
 struct Structure {
   Cell cell = Cell::elman;
   Front front;
+  Topology topology;
   int outputs = 0;                         // 0: no head
   std::vector<int> hidden;                 // per layer
   std::vector<std::vector<Piece>> pieces;  // per block
@@ -29,7 +37,7 @@ struct Structure {
 };
 
 // Every structure that the blocks' shapes allow, the likeliest first.
-std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, int layers,
+std::vector<Structure> structures(const std::vector<Block>& blocks, Cell cell, const Topology& topology,
                                   const std::vector<Front>& fronts, WorkClock::time_point deadline);
 
 }  // namespace retrograde::doctor

@@ -11,6 +11,7 @@ class Sweeper {
  public:
   Sweeper(const Problem& problem, int layer, const LayerPlan& plan, const Tape& tape, Rounding* rounding)
       : layer_(problem.layers[static_cast<std::size_t>(layer)]),
+        other_(problem.layers[static_cast<std::size_t>(problem.net.directions == 2 ? layer ^ 1 : layer)]),
         plan_(plan),
         tape_(tape),
         rounding_(rounding),
@@ -106,6 +107,8 @@ class Sweeper {
         return multiply_back(from, U, to, B_, H_, H_);
       case Matrix::recurrent_transposed:
         return multiply(from, U, to, B_, H_, H_);
+      case Matrix::recurrent_of_other:
+        return multiply_back(from, other_.U.data() + term.gate * H_ * H_, to, B_, H_, H_);
       case Matrix::input:
         return multiply_back(from, W, to, B_, H_, H_);
       case Matrix::input_transposed:
@@ -138,7 +141,7 @@ class Sweeper {
     }
   }
 
-  const Layer& layer_;
+  const Layer &layer_, &other_;  // the other direction
   const LayerPlan& plan_;
   const Tape& tape_;
   Rounding* rounding_;

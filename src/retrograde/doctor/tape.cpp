@@ -232,14 +232,71 @@ Real Tape::outputs() const {
   return Real(h.begin() + step(Var::h), h.end() - step(Var::h));
 }
 
+namespace {
+
+// The step that a direction which reads in reverse takes row b's step t for.
+int mirrored(const Problem& problem, int t, int b) {
+  const int end = problem.end[static_cast<std::size_t>(b)];
+  return t <= end ? end - 1 - t : t;
+}
+
+}  // namespace
+
+Real in_reverse(const Problem& problem, const Real& sequence) {
+  Real out(sequence.size());
+  const auto B = static_cast<std::size_t>(problem.B),
+             n = sequence.size() / (static_cast<std::size_t>(problem.T) * B);
+  for (int t = 0; t < problem.T; ++t)
+    for (std::size_t b = 0; b < B; ++b) {
+      const int from = t < problem.end[b] ? mirrored(problem, t, static_cast<int>(b)) : t;
+      std::copy_n(sequence.begin() + static_cast<long>((static_cast<std::size_t>(from) * B + b) * n), n,
+                  out.begin() + static_cast<long>((static_cast<std::size_t>(t) * B + b) * n));
+    }
+  return out;
+}
+
+Real joined(const Problem& problem, const std::vector<Tape>& tapes, int level, Var v) {
+  const int D = problem.net.directions, B = problem.B;
+  const std::size_t first = static_cast<std::size_t>(level * D);
+  if (D == 1) return tapes[first].slots(v);
+  const int n = tapes[first].step(v) / B, width = problem.net.summed ? n : D * n;
+  Real out(static_cast<std::size_t>((problem.T + 2) * B * width), 0);
+  if (!tapes[first].has(v)) return out;
+  const bool own_order = problem.net.own_ends && level + 1 == problem.levels();
+  for (int d = 0; d < D; ++d)
+    for (int t = -1; t <= problem.T; ++t)
+      for (int b = 0; b < B; ++b) {
+        const double* from = tapes[first + static_cast<std::size_t>(d)].at(
+                                 v, d == 1 && !own_order ? mirrored(problem, t, b) : t) +
+                             b * n;
+        double* to = out.data() + ((t + 1) * B + b) * width + (problem.net.summed ? 0 : d * n);
+        for (int k = 0; k < n; ++k) to[k] += from[k];
+      }
+  return out;
+}
+
+namespace {
+
+Real states_of(const Problem& problem, const std::vector<Tape>& tapes, int level) {
+  const Real all = joined(problem, tapes, level, Var::h);
+  const auto row = static_cast<long>(all.size()) / (problem.T + 2);
+  return Real(all.begin() + row, all.end() - row);
+}
+
+}  // namespace
+
 std::vector<Tape> forward(const Problem& problem, Rounding* rounding) {
   std::vector<Tape> tapes;
   Real input = problem.x;
-  for (std::size_t l = 0; l < problem.layers.size(); ++l) {
-    tapes.emplace_back(problem, static_cast<int>(l), input, rounding);
-    input = tapes.back().outputs();
+  for (int l = 0; l < static_cast<int>(problem.layers.size()); ++l) {
+    if (l > 0 && l % problem.net.directions == 0) input = states_of(problem, tapes, problem.level(l) - 1);
+    tapes.emplace_back(problem, l, problem.reversed(l) ? in_reverse(problem, input) : input, rounding);
   }
   return tapes;
+}
+
+Real top_states(const Problem& problem, const std::vector<Tape>& tapes) {
+  return states_of(problem, tapes, problem.levels() - 1);
 }
 
 Real head_outputs(const Problem& problem, const Real& states, Rounding* rounding) {

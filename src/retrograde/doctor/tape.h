@@ -107,6 +107,12 @@ class Tape {
 Real head_outputs(const Problem& problem, const Real& states, Rounding* rounding = nullptr);
 // All layers.
 std::vector<Tape> forward(const Problem& problem, Rounding* rounding = nullptr);
+// A sequence [T,B,n] with every row's valid steps in reverse.
+Real in_reverse(const Problem& problem, const Real& sequence);
+// A quantity of a level's directions joined, in the order of the input's steps: slots -1..T of [B,width].
+Real joined(const Problem& problem, const std::vector<Tape>& tapes, int level, Var v);
+// What the head reads, [T,B,H].
+Real top_states(const Problem& problem, const std::vector<Tape>& tapes);
 // The states' value of the problem's basic loss (before its scale), per output row t,b; z are head_outputs
 // or, without a head, the states.
 double basic_loss(const Problem& problem, Loss loss, Activation head_activation, const Real& z);

@@ -168,6 +168,9 @@ std::string Words::line(const Problem& problem, int layer, const Step& step) con
       case Matrix::recurrent_transposed:
         text = back_U(layer, term.gate, text, right);
         break;
+      case Matrix::recurrent_of_other:
+        text = back_U(layer ^ 1, term.gate, text);
+        break;
       case Matrix::input:
       case Matrix::input_transposed:
         text = back_W(layer, term.gate, text, right);
