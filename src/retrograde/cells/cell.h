@@ -98,6 +98,8 @@ class Cell {
     return table_->get<T>();
   }
   const void* get() const { return cell_.get(); }
+  // Whether the backward reads a tape; else the states are enough.
+  bool keeps_tape() const { return keeps_tape_; }
 
  private:
   template <class C>
@@ -106,7 +108,10 @@ class Cell {
         gate_names_(C::kGateNames),
         slots_(C::kSlots),
         table_(&cell_table(cell)),
-        cell_(std::make_shared<const C>(std::move(cell))) {}
+        cell_(std::make_shared<const C>(std::move(cell))) {
+    if constexpr (requires(const C& c) { c.keeps_tape(); })
+      keeps_tape_ = static_cast<const C*>(cell_.get())->keeps_tape();
+  }
 
   std::string_view name_;
   std::span<const std::string_view> gate_names_;
@@ -114,6 +119,7 @@ class Cell {
   const CellTable* table_;
   std::shared_ptr<const void> cell_;
   const Nonlinearity* nonlinearity_ = nullptr;
+  bool keeps_tape_ = true;
 };
 
 }  // namespace retrograde

@@ -20,6 +20,9 @@ struct Elman {
   // Whether a step runs the user's code, which must stay in the user's thread.
   bool calls_back() const { return nonlinearity.kind() == Nonlinearity::Kind::custom; }
 
+  // The slope of tanh is told by h' alone.
+  bool keeps_tape() const { return nonlinearity.kind() != Nonlinearity::Kind::tanh; }
+
   // tape: the pre-activation.
   template <class V>
   RETROGRADE_INLINE void forward(const V* a, const V*, V* next, V* tape) const {
@@ -30,10 +33,10 @@ struct Elman {
   template <class V>
   RETROGRADE_INLINE void backward(const V* tape, const V*, const V* next, const V* d_next, V* da,
                                   V* d_state) const {
-    if (nonlinearity.kind() == Nonlinearity::Kind::tanh)
-      da[0] = d_next[0] * (V(1) - next[0] * next[0]);
-    else
+    if (keeps_tape())
       da[0] = d_next[0] * nonlinearity.derivative(tape[0]);
+    else
+      da[0] = d_next[0] * (V(1) - next[0] * next[0]);
     d_state[0] = V(0);
   }
 };

@@ -116,7 +116,7 @@ struct Backward : Nest<Cell, Isa, T> {
   void each_row(const Step& step, F f) const {
     for (std::size_t i = 0; i < step.rows.count; ++i) {
       const std::size_t at_row = (step.first + i) * n.stride, in_tape = step.rows.row(i);
-      Row row{call.tape.tape + in_tape * n.tape_row,
+      Row row{call.tape.tape ? call.tape.tape + in_tape * n.tape_row : nullptr,
               step.dy ? step.dy + i * n.stride : nullptr,
               scratch_v() + at_row,
               {},
@@ -136,8 +136,8 @@ struct Backward : Nest<Cell, Isa, T> {
     V kept[kSlots.tape], state[kSlots.states], d_pre[kSlots.slots], d_state[kSlots.states];
   };
   RETROGRADE_INLINE Lanes get(const Row& row, std::size_t p) const {
-    Lanes x;
-    load_all(row.tape + p * kSlots.tape * kWidth, x.kept);
+    Lanes x{};
+    if (row.tape) load_all(row.tape + p * kSlots.tape * kWidth, x.kept);
     load_lanes(row.state, p, x.state);
     return x;
   }
@@ -153,7 +153,6 @@ struct Backward : Nest<Cell, Isa, T> {
     load_lanes(row.next, p, next);
     load_lanes(row.delta, p, d_next);
     if (row.dy) d_next[0] += load<V>(row.dy + p * kWidth);
-    for (auto& d : x.d_pre) d = V(T(0));
     cell.backward(x.kept, x.state, next, d_next, x.d_pre, x.d_state);
     put(row, p, x);
   }

@@ -70,7 +70,7 @@ struct LayerInput {
 template <class T>
 struct LayerTape {
   T* states[2] = {};            // [B + rows][stride]
-  T* tape = nullptr;            // [rows][panels·tape·lanes]
+  T* tape = nullptr;            // [rows][panels·tape·lanes]; null: the cell keeps none
   T* preactivations = nullptr;  // [rows][panels·slots·lanes]; null: not kept
   T* product_input[2] = {};     // stage: [rows][stride], what was multiplied by U; null: the state before
   const T* mask = nullptr;      // [B][stride], recurrent dropout; null: none

@@ -263,8 +263,10 @@ void backward(const Network<T>& network, Tape<T>& tape, const Cotangent<T>& cota
   sweep(tape, cotangent.final_state, bptt, gradients, [&](std::size_t first, std::size_t last) {
     T* const dz = reserve(tape.work_.dz, (last - first) * stride);
     const auto each_row = [&](std::span<const T> from, auto f) {
-      for (std::size_t r = first; r < last; ++r)
+      for (std::size_t r = first; r < last; ++r) {
+        if (r + 1 < last) expect_row(from.data() + tape.index_[r + 1] * width, width);
         f(from.data() + tape.index_[r] * width, dz + (r - first) * stride);
+      }
     };
     std::fill_n(dz, (last - first) * stride, T{});
     if (!cotangent.outputs.empty())

@@ -31,10 +31,14 @@ LayerInput<T> input_rows(const Network<T>& network, const Input<T>& input, Segme
   }
   T* const out = reserve(tape.embedded_, rows.size() * stride);
   const T* const table = config.tokens ? network.parameters()["embedding.weight"].data() : nullptr;
-  for (std::size_t r = stretch.begin; r < stretch.end; ++r)
-    std::copy_n(table ? table + static_cast<std::size_t>(tape.tokens_[r]) * width
-                      : input.x.data() + rows.index()[r] * width,
-                width, out + r * stride);
+  const auto row_of = [&](std::size_t r) {
+    return table ? table + static_cast<std::size_t>(tape.tokens_[r]) * width
+                 : input.x.data() + rows.index()[r] * width;
+  };
+  for (std::size_t r = stretch.begin; r < stretch.end; ++r) {
+    if (r + 1 < stretch.end) expect_row(row_of(r + 1), width);
+    std::copy_n(row_of(r), width, out + r * stride);
+  }
   return {.x = out, .stride = stride};
 }
 
@@ -97,7 +101,8 @@ void make_room(const ForwardOptions<T>& options, std::size_t k, std::size_t d, T
   };
   for (std::size_t s = 0; s < slots.states; ++s)
     layer.view.states[s] = reserve(layer.states[s], (tape.rows_.batch() + rows) * layer.stride);
-  layer.view.tape = keep(options.keep_tape, layer.tape, layer.stride * slots.tape);
+  layer.view.tape =
+      keep(options.keep_tape && tape.config_.cell.keeps_tape(), layer.tape, layer.stride * slots.tape);
   layer.view.preactivations =
       keep(options.keep_preactivations, layer.preactivations, layer.stride * slots.slots);
   layer.view.product_input[0] =

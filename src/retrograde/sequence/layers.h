@@ -76,10 +76,13 @@ void add_input(const Tape<T>& tape, Segment stretch, const T* dx, std::size_t st
     to = gradients.parameters["embedding.weight"].data();
   else
     gradients.dx.resize(rows.entries() * width), to = gradients.dx.data();
+  const auto row_of = [&](std::size_t r) {
+    return to + (config.embedding ? static_cast<std::size_t>(tape.tokens_[r]) : rows.index()[r]) * width;
+  };
   for (std::size_t r = stretch.end; r-- > stretch.begin;) {
+    if (r > stretch.begin) expect_row(row_of(r - 1), width);
     const T* const from = dx + (r - stretch.begin) * stride;
-    T* const row =
-        to + (config.embedding ? static_cast<std::size_t>(tape.tokens_[r]) : rows.index()[r]) * width;
+    T* const row = row_of(r);
     for (std::size_t i = 0; i < width; ++i) row[i] += from[i];
   }
 }

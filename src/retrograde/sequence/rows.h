@@ -10,6 +10,13 @@
 
 namespace retrograde {
 
+// A row of a batch-first array stands far from the next one that is wanted: it is sent for while this one is
+// worked at.
+template <class T>
+void expect_row(const T* row, std::size_t width) {
+  for (std::size_t i = 0; i < width; i += 64 / sizeof(T)) __builtin_prefetch(row + i);
+}
+
 // Steps few enough to stay in cache between a sweep and the products around it: of `most` rows or, if a
 // single step has more, of that one. From step `first` on and before `limit`, or before step `last` and from
 // `limit` on.
