@@ -128,10 +128,10 @@ class Bench:
             if case not in ("step", "checkpoint"):
                 theirs = run([self.options.python, str(HERE / "cases_peers.py"), case, seconds])
             for row in ours:
-                size = next((f"{k} {row[k]}" for k in ("reach", "units") if k in row), "")
+                size = next((f"{k} {row[k]}" for k in ("reach", "units", "updates") if k in row), "")
                 line = f"{row['case']:14}{row['cell']:6}{size:14}{row['us']:12.2f}   "
                 for other in theirs:
-                    if all(other.get(k) == row.get(k) for k in ("case", "cell", "reach", "units")):
+                    if all(other.get(k) == row.get(k) for k in ("case", "cell", "reach", "units", "updates")):
                         line += f"{other['who']} {self.ratio(row, other, other['us'] / row['us'])}  "
                 for name in ("forward_backward", "whole_tape"):
                     if name in row:
