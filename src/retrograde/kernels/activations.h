@@ -57,7 +57,7 @@ RETROGRADE_INLINE Reduced<T, W> reduce(Vec<T, W> x) {
   const V n = shifted - magic;
   const V r = (x - n * V(C::kLn2High)) - n * V(C::kLn2Low);
   V p = T(kInverseFactorial[C::kDegree]);
-  for (int k = C::kDegree - 1; k >= 1; --k) p = p * r + V(T(kInverseFactorial[k]));
+  for (std::size_t k = C::kDegree - 1; k >= 1; --k) p = p * r + V(T(kInverseFactorial[k]));
   using Bits = typename V::Bits;
   const Bits bits = (Bits)one.v + ((Bits)shifted.v << C::kMantissa);
   return {p * r, V((typename V::Native)bits)};

@@ -169,7 +169,8 @@ RETROGRADE_INLINE void multiply_groups(std::size_t rows, Product<T> m) {
 
 }  // namespace detail
 
-// `width`: vectors in a row of the whole matrix b, of which these groups may be a part.
+// As many groups at a time as a tile takes, but never so many that one is left behind: alone it has too few
+// sums in flight. `width`: vectors in a row of the whole matrix b, of which these groups may be a part.
 inline constexpr std::size_t kOneSum = 8;  // a width that has one sum
 template <class Isa, class T, int C>
 RETROGRADE_INLINE void multiply(std::size_t rows, std::size_t groups, std::size_t width, Product<T> m) {
@@ -177,7 +178,7 @@ RETROGRADE_INLINE void multiply(std::size_t rows, std::size_t groups, std::size_
   const auto with = [&]<int S>(std::integral_constant<int, S>) {
     const auto run = [&]<int G>(std::integral_constant<int, G>) {
       if constexpr (G * C <= (S == 1 ? detail::kAccumulators<Isa> : 8 / S))
-        for (; groups >= G && (G == 1 || most >= S * G); groups -= G) {
+        for (; groups >= G && (G == 1 || most >= S * G) && (G <= 3 || groups != G + 1); groups -= G) {
           detail::multiply_groups<Isa, T, G, C, S>(rows, m);
           m.b.p += G * m.b.group, m.from.p += G * m.from.group, m.c.p += G * m.c.group;
         }
