@@ -53,7 +53,8 @@ void put_words(Hypothesis& h) {
                           c == 't'   ? "time"
                           : c == 'b' ? "batch"
                                      : "features");
-  h.layout = fmt::format("weights [{}]; input ({})", in_out ? "in, out" : "out, in", axes);
+  h.layout = fmt::format("weights [{}]; input ({}){}", in_out ? "in, out" : "out, in", axes,
+                         x_view.spread ? ", of which step t sets feature t alone" : "");
 }
 
 // Claims for x, h0 and c0.

@@ -158,12 +158,13 @@ class Identifier {
       const Structure& s = all[k];
       if (wide_ && s.order > 5 && s.cell == Cell::lstm) continue;
       const Problem sized = place_parameters(roles_->blocks, s);
-      for (const View& v : views(given.shape)) {
+      for (View v : views(given.shape)) {
         if (late() || exact_) return;
         const bool embedded = s.front.vocabulary > 0;
         const bool dense = !embedded && (v.F ? v.F == s.front.inputs : s.front.inputs == 1);
         const bool token_view = !v.F && tokens && (embedded || s.front.inputs > 1);
-        if (!dense && !token_view) continue;
+        v.spread = !embedded && !dense && !token_view && v.T == s.front.inputs && v.F <= 1;
+        if (!dense && !token_view && !v.spread) continue;
         Problem p = sized;
         p.net.reach = truncation_.reach, p.net.chunk = truncation_.chunk;
         if (!place_input(given, v, token_view, s, p) || !place_features(*roles_, s, p)) continue;

@@ -45,7 +45,7 @@ std::optional<std::size_t> time_axis(const NamedArray& a, const Hypothesis& h, i
   for (const Sequence* s : {&h.input, &h.target})
     if (s->name == a.name) {
       const auto at = s->view.axes.find('t');
-      return at == std::string::npos ? std::nullopt : std::optional(at);
+      return at == std::string::npos || s->view.spread ? std::nullopt : std::optional(at);
     }
   const auto& shape = a.array.shape;  // a mask, or something that this reading does not use
   const auto n = static_cast<std::size_t>(T);

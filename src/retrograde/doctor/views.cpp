@@ -48,9 +48,11 @@ std::vector<double> read(const View& v, const std::vector<double>& values, int T
   for (int t = 0; t < T; ++t)
     for (int b = 0; b < B; ++b)
       for (int f = 0; f < F; ++f)
-        out.push_back(values[(v.T ? static_cast<std::size_t>(t) * v.t : 0) +
-                             (v.B ? static_cast<std::size_t>(b) * v.b : 0) +
-                             (v.F ? static_cast<std::size_t>(f) * v.f : 0)]);
+        out.push_back(v.spread && f != t
+                          ? 0
+                          : values[(v.T ? static_cast<std::size_t>(t) * v.t : 0) +
+                                   (v.B ? static_cast<std::size_t>(b) * v.b : 0) +
+                                   (v.F && !v.spread ? static_cast<std::size_t>(f) * v.f : 0)]);
   return out;
 }
 

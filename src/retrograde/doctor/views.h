@@ -12,6 +12,7 @@ struct View {
   std::size_t t = 0, b = 0, f = 0;  // strides
   std::string axes;                 // "btf", in the array's order
   double doubt = 0;
+  bool spread = false;  // one number a step, which stands alone in the feature of that number: diag(x)
 };
 
 std::vector<View> views(const std::vector<std::size_t>& shape);
