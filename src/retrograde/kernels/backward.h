@@ -153,14 +153,14 @@ struct Backward : Nest<Cell, Isa, T> {
     load_lanes(row.next, p, next);
     load_lanes(row.delta, p, d_next);
     if (row.dy) d_next[0] += load<V>(row.dy + p * kWidth);
-    cell.backward(x.kept, x.state, next, d_next, x.d_pre, x.d_state);
+    cell->backward(x.kept, x.state, next, d_next, x.d_pre, x.d_state);
     put(row, p, x);
   }
   RETROGRADE_INLINE void inner_map(const Row& row, std::size_t p) const {
     Lanes x = get(row, p);
     load_lanes(row.delta, p, x.d_state);
     load_all(at(row.da, 0, p).p, x.d_pre);
-    cell.inner_backward(x.kept, x.state, load<V>(row.dv + p * kWidth), x.d_pre, x.d_state);
+    cell->inner_backward(x.kept, x.state, load<V>(row.dv + p * kWidth), x.d_pre, x.d_state);
     put(row, p, x);
   }
 

@@ -117,8 +117,8 @@ struct LevelCall {
   T* da_sum = nullptr;  // [panel][rows][slot][lane] +=
 };
 
-// One cell, one scalar type, one instruction set. `cell` points to the cell. Sizes are in elements; a packed
-// gradient is the beginning of a pack.
+// One cell, one scalar type, one instruction set. `cell` points to the cell; null for one that has no step.
+// Sizes are in elements; a packed gradient is the beginning of a pack.
 template <class T>
 struct CellKernels {
   std::size_t lanes = 1;

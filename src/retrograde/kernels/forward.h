@@ -145,7 +145,7 @@ struct Forward : Nest<Cell, Isa, T> {
   RETROGRADE_INLINE void inner_map(const Step& step, std::size_t p, std::size_t i, T* made) const {
     Lanes x = get(step, p, i);
     V v[1];
-    cell.inner_forward(x.pre, x.state, v[0], x.kept);
+    cell->inner_forward(x.pre, x.state, v[0], x.kept);
     store_all(kept_at(step, p, i), x.kept);
     Base::clear_padding(p, v);
     store(made + i * n.stride + p * kWidth, v[0]);
@@ -153,7 +153,7 @@ struct Forward : Nest<Cell, Isa, T> {
   RETROGRADE_INLINE void map(const Step& step, std::size_t p, std::size_t i) const {
     Lanes x = get(step, p, i);
     V next[kSlots.states];
-    cell.forward(x.pre, x.state, next, x.kept);
+    cell->forward(x.pre, x.state, next, x.kept);
     if (step.tape) store_all(kept_at(step, p, i), x.kept);
     Base::clear_padding(p, next);
     for (std::size_t s = 0; s < kSlots.states; ++s) store(step.next[s] + i * n.stride + p * kWidth, next[s]);

@@ -30,7 +30,7 @@ struct Nest : Packing<Cell, Isa, T> {
     return Scratch(Layout(shape), rows, batch).size;
   }
 
-  // Rows of a step, which follow each other, or rows picked anywhere (`row` is not null). Of row i: its row
+  // Rows of a step, which follow each other, or rows picked anywhere (`rows` is not null). Of row i: its row
   // of the tape, where its previous state stands, its sequence.
   struct Rows {
     std::size_t count, row0 = 0, previous0 = 0, sequence0 = 0;
@@ -40,13 +40,13 @@ struct Nest : Packing<Cell, Isa, T> {
     std::size_t sequence(std::size_t i) const { return rows ? sequences[i] : sequence0 + i; }
   };
 
-  const Cell& cell;
+  const Cell* const cell;
   const LayerCall<T>& call;
   const Layout n;
   const Scratch scratch;
 
   Nest(const void* cell_pointer, const LayerCall<T>& layer, std::size_t rows, std::size_t batch)
-      : cell(*static_cast<const Cell*>(cell_pointer)), call(layer), n(layer.shape), scratch(n, rows, batch) {}
+      : cell(static_cast<const Cell*>(cell_pointer)), call(layer), n(layer.shape), scratch(n, rows, batch) {}
   Rectangle<T> scratch_a() const { return {call.scratch, kSlotLanes, scratch.panel}; }
 
   // f(part) in parts of `batch` rows that go on side by side: each with eight of them or more, and with
@@ -56,7 +56,7 @@ struct Nest : Packing<Cell, Isa, T> {
   void in_parts_of(std::size_t batch, std::size_t multiplications, F f) const {
     constexpr std::size_t kWork = std::size_t{1} << 20;  // of a part
     bool alone = std::is_same_v<T, std::complex<double>>;
-    if constexpr (requires { cell.calls_back(); }) alone = alone || cell.calls_back();
+    if constexpr (requires { cell->calls_back(); }) alone = alone || cell->calls_back();
     const std::size_t most = alone ? 1 : std::min(batch / 8, multiplications / kWork);
     in_parts(most <= 1 ? 1 : std::min(threads(), most), [&](const Share& part) {
       const NoDenormals<T> flushed;
