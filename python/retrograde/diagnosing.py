@@ -35,7 +35,7 @@ class Doctor:
         numeric: Any = None,
         step: float | None = None,
         hints: Mapping[str, str] | None = None,
-        seconds: float = 4.0,
+        seconds: float = 3.0,
         progress: Callable[[str], None] | None = None,
     ) -> Diagnosis:
         """Finds out which network this is the gradient of, whether it is right, and what is wrong with it.
@@ -121,7 +121,7 @@ class Doctor:
         return Diagnosis.of(report, text)
 
     def arrays(
-        self, arrays: Mapping[str, Any] | None = None, *, hints: Mapping[str, str] | None = None, seconds: float = 4.0,
+        self, arrays: Mapping[str, Any] | None = None, *, hints: Mapping[str, str] | None = None, seconds: float = 3.0,
         **more: Any,
     ) -> Diagnosis:  # fmt: skip
         """From arrays alone, under any names: parameters, their gradients (dW, W_grad, ...), input, target and, if
@@ -142,7 +142,7 @@ class Doctor:
         loss: Callable[..., Any] | str | None = None,
         outputs: Any = None,
         hints: Mapping[str, str] | None = None,
-        seconds: float = 4.0,
+        seconds: float = 3.0,
         progress: Callable[[str], None] | None = None,
     ) -> Diagnosis:
         """For a class whose parameters are attributes and whose gradient is a method.

@@ -303,6 +303,7 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
   if (p.own)
     own = remade(problem_, static_cast<int>(left_layer), tapes_[left_layer], e.deltas[left_layer], *p.own);
   if (p.per_output) own = per_output(problem_, piece.layer, e.plan->layers[l], tapes_[l], e.up);
+  const Real outputs_y = p.left_output ? activated_outputs(problem_, z_) : Real();
   const Replay replay =
       p.replay != Replay::own || head || piece.kind == Kind::E ? p.replay : e.forms[l].replay;
   const auto kept = p.tokens ? kept_tokens(tape, p.tokens) : std::vector<char>();
@@ -314,10 +315,12 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
   if (side && side_row / B < offset + piece.cols) return out;
   for (int t = 0; t < T; ++t) {
     if (!in_range(p, t, T)) continue;
-    const double* left = head                    ? e.dy.data() + (p.last_error ? T - 1 : t) * B * width
-                         : piece.kind == Kind::E ? dx.data() + t * B * width
-                         : !own.empty()          ? own.data() + t * B * width
-                                                 : e.deltas[left_layer].at(p.left, t + p.left_shift);
+    const int l_step = replayed(p.left_replay, t, T);
+    const double* left = head ? (p.left_output ? outputs_y.data() : e.dy.data()) + l_step * B * width
+                         : p.left_value != Var::none ? tapes_[l].at(p.left_value, t)
+                         : piece.kind == Kind::E     ? dx.data() + t * B * width
+                         : !own.empty()              ? own.data() + t * B * width
+                                                     : e.deltas[left_layer].at(p.left, l_step + p.left_shift);
     const int s = looked_up(p, replay, t, T);
     if (s < -1 || s > T) continue;
     const double* right = p.right == Var::none ? nullptr

@@ -68,7 +68,7 @@ void softmax_deltas(const HeadPlan& head, const double* z, const double* t, doub
     p = again;
   }
   for (int k = 0; k < n; ++k) {
-    const double v = p[static_cast<std::size_t>(k)], e = v - t[k];
+    const double v = p[static_cast<std::size_t>(k)], e = head.output_factor * v - t[k];
     d[k] = head.softmax == 1   ? v
            : head.softmax == 2 ? -t[k] * (1 - v)
            : head.softmax == 3 ? e * v * (1 - v)
@@ -92,7 +92,7 @@ Real other_targets(const Problem& problem, const HeadPlan& head, int row) {
   Real out(problem.target.size(), 0);
   const Real& from = head.target_is_input ? problem.x : problem.target;
   for (int t = 0; t < problem.T; ++t) {
-    int s = t + head.target_shift;
+    int s = replayed(head.target_replay, t, problem.T) + head.target_shift;
     if (head.target_edge == HeadPlan::Edge::wraps) s = (s + problem.T) % problem.T;
     if (head.target_edge == HeadPlan::Edge::clamped) s = std::clamp(s, 0, problem.T - 1);
     if (s < 0 || s >= problem.T) continue;
@@ -108,14 +108,24 @@ Real other_targets(const Problem& problem, const HeadPlan& head, int row) {
 
 }  // namespace
 
+Real activated_outputs(const Problem& problem, const Real& z) {
+  Real y = z;
+  const auto n = static_cast<std::size_t>(problem.O);
+  if (problem.net.head_activation == Activation::softmax)
+    for (std::size_t r = 0; r < y.size(); r += n) softmax(z.data() + r, y.data() + r, problem.O);
+  else
+    for (double& v : y) v = value(problem.net.head_activation, v);
+  return y;
+}
+
 Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, bool way_up,
                    Rounding* rounding) {
   const int n = problem.net.head ? problem.O : problem.H(), B = problem.B;
   const Activation f = problem.net.head_activation;
   const Fn fn = way_up && head.slope_up != Fn::count ? head.slope_up : head.slope;
   Real d(static_cast<std::size_t>(problem.T * B * n), 0), other;
-  const bool own =
-      head.target_factor == 1 && head.target_shift == 0 && !head.target_is_input && head.target_class < 0;
+  const bool own = head.target_replay == Replay::own && head.target_factor == 1 && head.target_shift == 0 &&
+                   !head.target_is_input && head.target_class < 0;
   if (!own) other = other_targets(problem, head, B * n);
   const Real& targets = own ? problem.target : other;
   for (int t = 0; t < problem.T; ++t)
@@ -129,7 +139,8 @@ Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, 
         continue;
       }
       const int at = (t * B + b) * n;
-      const double *zt = z.data() + at, *target = targets.data() + at;
+      const double *zt = z.data() + (replayed(head.output_replay, t, problem.T) * B + b) * n,
+                   *target = targets.data() + at;
       double* to = d.data() + (head.at_first ? b * n : at);
       const double* slope_z = head.slope_at_first ? z.data() + b * n : zt;
       if (head.loss == Loss::softmax_cross_entropy)
@@ -138,7 +149,7 @@ Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, 
         squared_softmax_deltas(head, zt, target, to, n);
       else
         for (int k = 0; k < n; ++k) {
-          const double y = value(f, zt[k]);
+          const double y = head.output_factor * value(f, zt[k]);
           // Cross entropy on its own sigmoid: the quotient of the slopes is one, and saturates otherwise.
           if (head.loss == Loss::binary_cross_entropy && f == Activation::sigmoid && fn == Fn::slope &&
               !head.slope_at_first && !head.slope_of_target)
@@ -173,6 +184,7 @@ Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, 
   if (head.inject == Inject::own && head.shift == 0) return own;
   Real up(own.size(), 0);
   auto add = [&](int to, int from) {
+    if (head.shift_wraps) from = (from + T) % T;
     if (to < 0 || to >= T || from < 0 || from >= T) return;
     for (int i = 0; i < row; ++i)
       up[static_cast<std::size_t>(to * row + i)] += own[static_cast<std::size_t>(from * row + i)];

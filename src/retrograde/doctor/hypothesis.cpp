@@ -219,30 +219,8 @@ void complete(Hypothesis& h, const Roles& roles) {
   h.sensitive = h.loss_gap < 0 || sensitive(h.problem, h.loss_gap);
 }
 
-namespace {
-
-// The outputs as the head's activation makes them.
-Real activated(const Problem& p, const Real& z) {
-  Real y = z;
-  if (p.net.head_activation != Activation::softmax) {
-    for (double& v : y) v = value(p.net.head_activation, v);
-    return y;
-  }
-  const auto O = static_cast<std::size_t>(p.O);
-  for (std::size_t r = 0; r < y.size(); r += O) {
-    const double top =
-        *std::max_element(z.begin() + static_cast<long>(r), z.begin() + static_cast<long>(r + O));
-    double sum = 0;
-    for (std::size_t k = r; k < r + O; ++k) sum += y[k] = std::exp(z[k] - top);
-    for (std::size_t k = r; k < r + O; ++k) y[k] /= sum;
-  }
-  return y;
-}
-
-}  // namespace
-
 double gap_of_outputs(const Problem& p, const Real& z, const Array& outputs) {
-  const Real y = activated(p, z);
+  const Real y = activated_outputs(p, z);
   double best = -1;
   for (const Real* made : {&y, &z})
     for (const View& v : views(outputs.shape)) {

@@ -49,6 +49,18 @@ void add_lefts(const Problem& problem, const Product& right, BlockAdder& to) {
            "use the gate's own delta", 0.05, [](Product& p) { p.left = Back::dp; });
   to.add("derivative-missing", "it is made from dh, before the activation's derivative",
          "use the delta after the derivative", 0.03, [](Product& p) { p.left = Back::dh; });
+  if (right.left >= Back::da0 && right.left <= Back::da3) {
+    const int g = static_cast<int>(right.left) - static_cast<int>(Back::da0);
+    const bool elman = problem.net.cell == Cell::elman;
+    to.add("activation-for-derivative",
+           fmt::format("it is made from {} itself, where its error is due",
+                       elman ? "the state" : fmt::format("gate {}", gate_name(problem.net.cell, g))),
+           "use the delta", 0.14, [=](Product& p) { p.left_value = elman ? Var::h : Var::a0 + g; });
+    to.also("gate-factor");
+  }
+  for (const auto& [replay, which] : {std::pair(Replay::last, "last"), {Replay::first, "first"}})
+    to.add("derivative-wrong-step", fmt::format("it uses the {} step's delta at every step", which),
+           "use the delta of step t", 0.1, [r = replay](Product& p) { p.left_replay = r; });
   if (problem.net.cell == Cell::lstm)
     to.add("gate-factor", "it is made from dc, before the gate's own factors", "use the gate's own delta",
            0.06, [](Product& p) { p.left = Back::dc; });
@@ -65,6 +77,23 @@ void add_lefts(const Problem& problem, const Product& right, BlockAdder& to) {
   if (problem.net.cell == Cell::gru && !problem.net.reset_after)
     to.add("gate-factor", "it is made from d(r h), the error of the reset state", "use the gate's own delta",
            0.1, [](Product& p) { p.left = Back::q; });
+}
+
+// The head's: the error of another step, or the output where its error is due.
+void add_errors(const Problem& problem, BlockAdder& to) {
+  to.add("loss-and-gradient-disagree", "it is made from the output itself, where its error is due", "use dy",
+         0.14, [](Product& p) { p.left_output = true; });
+  to.also("activation-for-derivative");
+  if (problem.T < 2) return;
+  if (problem.net.last_output) {
+    to.add("output-gradient-at-wrong-step", "the one output's error counts at every step",
+           "add it once, at t = T-1", 0.05, [](Product& p) { p.left_replay = Replay::last; });
+    to.also("counted-twice");
+    return;
+  }
+  for (const auto& [replay, which] : {std::pair(Replay::last, "last"), {Replay::first, "first"}})
+    to.add("output-gradient-at-wrong-step", fmt::format("it uses the {} step's error at every step", which),
+           "use dy[t]", 0.08, [r = replay](Product& p) { p.left_replay = r; });
 }
 
 // With two layers: another layer's delta, input or state.
@@ -155,11 +184,7 @@ std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& wo
            0.02, [](Product& p) { p.first = 1; });
     to.also("first-step-skipped");
   }
-  if (head && problem.net.last_output && problem.T > 1) {
-    to.add("output-gradient-at-wrong-step", "the one output's error counts at every step",
-           "add it once, at t = T-1", 0.05, [](Product& p) { p.last_error = true; });
-    to.also("counted-twice");
-  }
+  if (head) add_errors(problem, to);
   if (!head) add_lefts(problem, right, to);
   if (!head) add_windows(problem, piece, to);
   add_tokens(problem, piece, to);

@@ -166,6 +166,16 @@ void add_recurrent_matrix(const Problem& problem, const Words& words, std::size_
              fmt::format("dh[t-1] += {}", words.back_U(L, one.gate, own)), words.back_U(L, two.gate, own),
              0.08, {one}, [g = two.gate](Term& t) { t.gate = g; });
   }
+  for (const Site& one : all)
+    for (const Site& two : all) {
+      if (one.gate >= two.gate) continue;
+      with("carry-wrong-matrix", "the carry",
+           fmt::format("the errors of gates {} and {} go back through each other's matrix",
+                       gate_name(problem.net.cell, one.gate), gate_name(problem.net.cell, two.gate)),
+           "every gate's through its own", "", 0.06, {one, two},
+           [a = one.gate, b = two.gate](Term& t) { t.gate = t.gate == a ? b : a; });
+      to.also({"carry-wrong-gate", "gates-swapped"});
+    }
   for (const Site& one : all) {
     const auto letter = gate_name(problem.net.cell, one.gate);
     std::vector<Site> rest;

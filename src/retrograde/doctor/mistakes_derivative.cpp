@@ -56,6 +56,8 @@ constexpr Form kForms[] = {
     {Of::activated, Fn::value_one_plus, 0, "activation-for-derivative", 0.11, kFormula, "sign"},
     {Of::activated, Fn::one_minus_product, 0, "derivative-wrong-step", 0.1, kFormula,
      "activation-for-derivative"},
+    {Of::activated, Fn::activation, 0, "activation-for-derivative", 0.1, kFormula, "derivative-missing"},
+    {Of::activated, Fn::one_minus_cube, 0, "activation-for-derivative", 0.2, kFormula},
     {Of::activated, Fn::complement, -1, "derivative-wrong-step", 0.2, kFormula},
     {Of::activated, Fn::complement_square, -1, "derivative-wrong-step", 0.2, kFormula}};
 
@@ -251,6 +253,13 @@ void add_forms(const Problem& problem, const Scope& scope, Adder& to) {
            due.shift = -1, due.before = Before::wraps;
            return due;
          });
+  for (const auto& [replay, which] : {std::pair(Replay::last, "last"), {Replay::first, "first"}})
+    to.add(scope, "derivative-wrong-step",
+           fmt::format("{} takes {}' of the {} step at every step", scope.where, name(scope.f), which), 0.08,
+           {}, [r = replay](Factor due) {
+             due.replay = r;
+             return due;
+           });
   add_parentheses(problem, scope, to);
   // Another function's derivative, of the right argument.
   for (Activation other : {Activation::tanh, Activation::sigmoid, Activation::relu, Activation::leaky_relu,
@@ -265,23 +274,6 @@ void add_forms(const Problem& problem, const Scope& scope, Adder& to) {
              });
 }
 
-// dh[dh <= 0] = 0: relu's mask is taken from the error instead of the state.
-void add_error_mask(const Problem& problem, std::size_t layer, Mistakes& to) {
-  if (problem.net.cell != Cell::elman || problem.net.activation != Activation::relu) return;
-  constexpr std::size_t kDelta = 1;
-  Mistake m =
-      layer_mistake(layer, "activation-for-derivative", "every step",
-                    "relu's mask is taken from the error (dh > 0), where the state's is due (z > 0)", 0.05,
-                    {Site{kDelta, 0, 0}.entry(layer), Site{kDelta, 1, 0}.entry(layer)}, [](LayerPlan& plan) {
-                      Term whole;
-                      whole.source = Back::dh, whole.rectified = true;
-                      plan.steps[kDelta].terms = {whole};
-                    });
-  m.fix = "dz = dh * (z > 0)", m.yours = "dz = dh * (dh > 0)";
-  m.aliases = {"derivative-at-state"};
-  to.push_back(std::move(m));
-}
-
 }  // namespace
 
 Var activated(Cell cell, Var z) {
@@ -293,7 +285,6 @@ void add_derivative_mistakes(const Problem& problem, const Words& words, Mistake
   for (std::size_t l = 0; l < problem.layers.size(); ++l) {
     Adder adder(problem, words, l, to);
     for (const Scope& scope : scopes(problem, adder.steps())) add_forms(problem, scope, adder);
-    add_error_mask(problem, l, to);
   }
 }
 

@@ -65,6 +65,7 @@ Name name_slope(const Line& line, const Factor& has) {
 Name name_factor(const Line& line, const Factor& has) {
   const Factor& due = line.due;
   const double far = 0.04 * (has.shift != 0 && has.shift != due.shift);
+  if (has.before == Before::wraps) return {"index-wraps", 0.04, {"state-index-shifted"}};
   if (has.var == due.var && has.fn == due.fn) {
     if (due.var == Var::c) return {"cell-index-shifted", has.shift == 0 ? 0.02 : 0.05, {}};
     if (due.var == Var::m) return {"cell-index-shifted", 0.05, {"gate-factor", "derivative-wrong-step"}};
@@ -167,7 +168,8 @@ class Enumeration {
         if (has.fn == Fn::one)
           name = {line.due.local_slope ? "derivative-missing" : "gate-factor", 0.06, {"parenthesis"}};
         put(name,
-            fmt::format("{} stands where {} is due", has.fn == Fn::one ? "nothing" : text_of(line.net, has),
+            fmt::format("{}{} stands where {} is due", has.fn == Fn::one ? "nothing" : text_of(line.net, has),
+                        has.before == Before::wraps ? " (at t = 0 the last one)" : "",
                         text_of(line.net, line.due)),
             [&](Term& x) { x.factors[f] = has; });
       }
@@ -267,6 +269,11 @@ class Enumeration {
     put(due.var, Fn::one, due.shift), put(due.var, Fn::complement, due.shift),
         put(due.var, Fn::square, due.shift);
     for (int shift : {-1, 0, 1}) put(due.var, Fn::value, shift);
+    if ((due.var == Var::c || due.var == Var::h) && due.shift == -1) {
+      Factor wraps = due;
+      wraps.before = Before::wraps;
+      out.push_back(wraps);
+    }
     for (Var v : scope_)
       if (v != due.var) put(v, Fn::value, v == Var::c || v == Var::h ? -1 : 0), put(v, Fn::value, 0);
     return out;

@@ -82,6 +82,35 @@ void add_target(const Problem& problem, Adder& to) {
          fix, classes ? "dy[target] += 1" : "y + target", 0.07, kLoss,
          [](HeadPlan& h) { h.target_factor = -1; });
   to.all().back().aliases = {"sign"};
+  const auto amount = [&](double factor, const char* name, std::string sentence, std::string yours) {
+    to.add(name, where, std::move(sentence), fix, std::move(yours), 0.08, kLoss,
+           [factor](HeadPlan& h) { h.target_factor = factor; });
+    to.all().back().aliases = {"loss-and-gradient-disagree", "factor-two"};
+  };
+  if (classes) {
+    amount(2, "factor-two", "2 is subtracted at the target, where 1 is due", "dy[target] -= 2");
+  } else {
+    amount(0, "loss-and-gradient-disagree", "the target is not subtracted", "y");
+    amount(0.5, "parenthesis", "the factor 2 multiplies the output alone, not the difference",
+           "2 * y - target");
+    amount(2, "parenthesis", "the factor 2 multiplies the target alone, not the difference",
+           "y - 2 * target");
+  }
+  to.add("loss-and-gradient-disagree", where, "the output is left out: the error is the target alone", fix,
+         "-target", 0.09, kLoss, [](HeadPlan& h) { h.output_factor = 0; });
+  if (problem.T > 1 && !net.last_output)
+    for (const auto& [replay, index] :
+         {std::pair(Replay::last, "[-1]"), {Replay::first, "[0]"}, {Replay::previous, "[t-1]"}}) {
+      if (replay != Replay::previous)
+        to.add("output-gradient-at-wrong-step", where,
+               fmt::format("every output is compared with target{}", index), fix,
+               fmt::format("target{}", index), 0.09, kLoss,
+               [r = replay](HeadPlan& h) { h.target_replay = r; });
+      to.add("output-gradient-at-wrong-step", where,
+             fmt::format("every target is compared with y{}{}", index,
+                         replay == Replay::previous ? ", at t = 0 with the last one" : ""),
+             fix, fmt::format("y{}", index), 0.09, kLoss, [r = replay](HeadPlan& h) { h.output_replay = r; });
+    }
   if (problem.I == problem.O && !net.last_output && classes)
     to.add("loss-and-gradient-disagree", where, "1 is subtracted at the input's token, not at the target's",
            fix, "dy[input] -= 1", 0.08, kLoss, [](HeadPlan& h) { h.target_is_input = true; });
@@ -250,6 +279,11 @@ void add_upstream_mistakes(const Problem& problem, const Words& words, Mistakes&
             [](HeadPlan& h) { h.shift = -1; });
   adder.add(wrong, "dh", "every step gets the next step's output error", fix, "dy[t+1]", 0.05, kInject,
             [](HeadPlan& h) { h.shift = 1; });
+  for (int s : {-1, 1})
+    adder.add(wrong, "dh",
+              fmt::format("every step gets the output error of step t{:+d}, at the edge the other end's", s),
+              fix, fmt::format("dy[t{:+d}]", s), 0.06, kInject,
+              [s](HeadPlan& h) { h.shift = s, h.shift_wraps = true; });
   adder.add(wrong, "dh", "all outputs' errors are sent in at the last step", fix, "", 0.07, kInject,
             [](HeadPlan& h) { h.inject = Inject::last; });
   adder.add(wrong, "dh", "all outputs' errors are sent in at step 0", fix, "", 0.08, kInject,

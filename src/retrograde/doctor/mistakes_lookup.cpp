@@ -9,10 +9,12 @@ namespace retrograde::doctor {
 
 // The target's token where the input's is due.
 void add_targets(const Problem& problem, const Piece& piece, BlockAdder& to) {
-  if (piece.cols != problem.O || problem.net.last_output || problem.net.loss != Loss::softmax_cross_entropy)
-    return;
-  to.add("layer-input-wrong", "it goes to the target's token, where the input's is due", "use x[t]", 0.06,
-         [](Product& p) { p.target_tokens = true; });
+  if (piece.cols != problem.O || problem.net.last_output || problem.net.loss == Loss::upstream) return;
+  const bool tokens = problem.net.loss == Loss::softmax_cross_entropy;
+  to.add("layer-input-wrong",
+         tokens ? "it goes to the target's token, where the input's is due"
+                : "it uses the target (with a series that is its own target: x[t+1]), where the input is due",
+         "use x[t]", 0.06, [](Product& p) { p.target_tokens = true; });
   to.also("input-index-shifted"), to.also("loss-and-gradient-disagree");
 }
 
@@ -23,6 +25,8 @@ void add_lookups(const Problem& problem, const Piece& piece, const Product& righ
              0.01, [](Product& p) { p.shift = 0; });
       to.add("state-index-shifted", "it uses h[t-2], where h[t-1] is due", "use h[t-1]", 0.06,
              [](Product& p) { p.shift = -2; });
+      to.add("state-index-shifted", "it uses h[t+1], where h[t-1] is due", "use h[t-1]", 0.09,
+             [](Product& p) { p.shift = 1; });
       to.add("state-index-shifted", "it uses h[t], where h[t-1] is due (at t = 0 it is right)", "use h[t-1]",
              0.05, [](Product& p) { p.shift = 0, p.keeps_start = true; });
       for (int length : {1, 2}) {

@@ -3,6 +3,8 @@
 // was before a factor was applied.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "retrograde/doctor/mistake.h"
 
 namespace retrograde::doctor {
@@ -21,10 +23,13 @@ class Enumeration {
       if (problem_.net.cell == Cell::elman && steps_[s].target == Back::q) continue;
       for (std::size_t t = 0; t < steps_[s].terms.size(); ++t) {
         if (t == 0) accumulates(s), overwritten(s);
+        if (steps_[s].target == Back::hc && t == 0) accumulates_onto_error(s);
         coefficients(s, t);
         further_factors(s, t);
         sources(s, t);
         earlier_forms(s, t);
+        values(s, t);
+        inlined(s, t);
       }
     }
   }
@@ -92,6 +97,86 @@ class Enumeration {
     to_.push_back(std::move(m));
   }
 
+  // dh += dz U, of the very dh that this step used.
+  void accumulates_onto_error(std::size_t s) {
+    Mistake m = layer_mistake(
+        layer_, "counted-twice", target(s),
+        fmt::format("{} is added to this step's dh (+= for =), which is handed back beside it", target(s)),
+        0.06, {Site{s, 0, kExtra - 1}.entry(layer_)}, [s](LayerPlan& plan) {
+          Term whole;
+          whole.source = Back::dh;
+          if (s < plan.steps.size()) plan.steps[s].terms.push_back(whole);
+        });
+    m.aliases = {"carry-identity", "self-accumulated"};
+    to_.push_back(std::move(m));
+  }
+
+  // The quantity itself where its error is due: h for dh, i for di; or no error at all.
+  void values(std::size_t s, std::size_t t) {
+    const Term& term = steps_[s].terms[t];
+    const Cell cell = problem_.net.cell;
+    const bool gate = is_gate(term.source);
+    const int k = static_cast<int>(term.source) - static_cast<int>(Back::da0);
+    const Var value = gate                      ? (cell == Cell::elman ? Var::h : Var::a0 + k)
+                      : term.source == Back::dc ? Var::c
+                      : term.source == Back::cc ? Var::c
+                      : term.source == Back::dp ? Var::p
+                      : term.source == Back::q  ? Var::none
+                                                : Var::h;
+    if (value == Var::none) return;
+    const auto put = [&](std::vector<Factor> before, const std::string& what, double weight) {
+      add("activation-for-derivative", s, t, kSource,
+          fmt::format("{} is made from {}, where its error {} is due", target(s), what,
+                      text_of(cell, term.source)),
+          weight,
+          [before = std::move(before)](Term& x) { x.source = Back::one, x.shift = 0, x.before = before; },
+          {"gate-factor", "carry-wrong-gate"});
+    };
+    for (int shift : {0, -1}) {
+      const Factor itself{value, Fn::value, problem_.net.activation, shift, false};
+      put({itself}, text_of(problem_.net, itself), 0.14);
+    }
+    if (!term.factors.empty()) put({}, "no error at all", 0.2);
+  }
+
+  // A delta that two terms share, made anew for this one: d(r h) = U' dz_n.
+  void inlined(std::size_t s, std::size_t t) {
+    const Term& term = steps_[s].terms[t];
+    if (problem_.net.cell != Cell::gru || term.source != Back::q || !term.before.empty()) return;
+    const auto shared =
+        std::find_if(steps_.begin(), steps_.end(), [](const Step& x) { return x.target == Back::q; });
+    const auto delta =
+        std::find_if(steps_.begin(), steps_.end(), [](const Step& x) { return x.target == Back::da2; });
+    if (shared == steps_.end() || delta == steps_.end()) return;
+    const Term through = shared->terms[0], made = delta->terms[0];
+    const auto put = [&](const char* name, const std::string& how, double weight, auto&& change) {
+      Term has = through;
+      has.factors = term.factors;
+      change(has);
+      add(name, s, t, kSource, fmt::format("{} is made from {}", target(s), how), weight,
+          [has](Term& x) {
+            x.source = has.source, x.matrix = has.matrix, x.gate = has.gate, x.before = has.before;
+          },
+          {"gate-factor", "carry-wrong-gate"});
+    };
+    const std::string name = text_of(problem_.net.cell, Back::da2);
+    put("recurrent-not-transposed", name + " through the candidate's matrix without the transpose", 0.08,
+        [](Term& x) { x.matrix = Matrix::recurrent_transposed; });
+    put("carry-identity", name + " without the candidate's matrix", 0.09,
+        [](Term& x) { x.matrix = Matrix::none; });
+    for (int g : {0, 1})
+      put("carry-wrong-gate", fmt::format("{} through gate {}'s matrix", name, gate_name(Cell::gru, g)), 0.1,
+          [g](Term& x) { x.gate = g; });
+    for (std::size_t k = 0; k < made.factors.size(); ++k)
+      put(made.factors[k].local_slope ? "derivative-missing" : "gate-factor",
+          fmt::format("{} before the factor {} was applied", name, text_of(problem_.net, made.factors[k])),
+          0.07, [&](Term& x) {
+            x.source = made.source;
+            x.before = made.factors;
+            x.before.erase(x.before.begin() + static_cast<long>(k));
+          });
+  }
+
   void coefficients(std::size_t s, std::size_t t) {
     const Term& term = steps_[s].terms[t];
     const std::string part =
@@ -130,6 +215,13 @@ class Enumeration {
                       steps_[s].terms.size() == 1 ? target(s) : what(steps_[s].terms[t]) + " in " + target(s),
                       text_of(net, f)),
           f.local_slope ? 0.12 : 0.1, [f](Term& x) { x.factors.push_back(f); },
+          {f.local_slope ? "gate-factor" : "carry-wrong-gate"});
+    if (steps_[s].terms[t].matrix == Matrix::none) return;
+    for (const Factor& f : factors)
+      add(f.local_slope ? "double-activation" : "gate-factor", s, t, kExtra,
+          fmt::format("{} has the further factor {} before the matrix",
+                      what(steps_[s].terms[t]) + " in " + target(s), text_of(net, f)),
+          f.local_slope ? 0.1 : 0.11, [f](Term& x) { x.before.push_back(f); },
           {f.local_slope ? "gate-factor" : "carry-wrong-gate"});
   }
 
@@ -204,10 +296,41 @@ class Enumeration {
   Mistakes& to_;
 };
 
+// The derivative of the error instead of the state: dh[dh <= 0] = 0, dh * (1 - dh**2).
+void add_derivative_of_error(const Problem& problem, std::size_t layer, Mistakes& to) {
+  struct Row {
+    Activation f;
+    Term::Form form;
+    const char *fix, *yours;
+  };
+  constexpr Row rows[] = {
+      {Activation::relu, Term::Form::rectified, "dz = dh * (z > 0)", "dz = dh * (dh > 0)"},
+      {Activation::tanh, Term::Form::tanh_formula, "dz = dh * (1 - h**2)", "dz = dh * (1 - dh**2)"},
+      {Activation::sigmoid, Term::Form::sigmoid_formula, "dz = dh * h * (1 - h)", "dz = dh * dh * (1 - dh)"}};
+  constexpr std::size_t kDelta = 1;
+  for (const Row& row : rows) {
+    if (problem.net.cell != Cell::elman || problem.net.activation != row.f) continue;
+    Mistake m =
+        layer_mistake(layer, "activation-for-derivative", "every step",
+                      fmt::format("{}' is taken of the error dh, where the state's is due", name(row.f)),
+                      0.08, {Site{kDelta, 0, 0}.entry(layer), Site{kDelta, 1, 0}.entry(layer)},
+                      [form = row.form](LayerPlan& plan) {
+                        Term whole;
+                        whole.source = Back::dh, whole.form = form;
+                        plan.steps[kDelta].terms = {whole};
+                      });
+    m.fix = row.fix, m.yours = row.yours, m.aliases = {"derivative-at-state"};
+    to.push_back(std::move(m));
+  }
+}
+
 }  // namespace
 
 void add_term_mistakes(const Problem& problem, const Words&, Mistakes& to) {
-  for (std::size_t l = 0; l < problem.layers.size(); ++l) Enumeration(problem, l, to).run();
+  for (std::size_t l = 0; l < problem.layers.size(); ++l) {
+    Enumeration(problem, l, to).run();
+    add_derivative_of_error(problem, l, to);
+  }
 }
 
 }  // namespace retrograde::doctor

@@ -1,6 +1,8 @@
 // Families "time" and "truncation" of the sweep: which steps it visits and how far an error is taken back.
 #include <fmt/format.h>
 
+#include <set>
+
 #include "retrograde/doctor/mistake.h"
 
 namespace retrograde::doctor {
@@ -41,6 +43,16 @@ void add_time_mistakes(const Problem& problem, const Words&, Mistakes& to) {
       add("batch-for-time", "the loop back through time",
           "the loop counts as many steps as the batch has rows", loop, 0.06, 990,
           [k = T - problem.B](LayerPlan& p) { p.first = k; });
+    if (problem.net.last_output && l + 1 == problem.layers.size() && T > 2)
+      for (int k : std::set{1, T - problem.B}) {
+        if (k < 1) continue;
+        const bool batch = k == T - problem.B;
+        add(batch ? "batch-for-time" : "last-step-skipped", "the loop back through time",
+            fmt::format("the loop {}, and the output's error enters where it begins",
+                        batch ? "runs over the batch size instead of the number of steps"
+                              : "leaves out the last step"),
+            loop, 0.05, 991, [k](LayerPlan& p) { p.last = p.up_early = k; });
+      }
     const auto replay = [&](Replay r, const char* what, const char* index, double weight) {
       if (T < 2) return;
       add("derivative-wrong-step", "everything that the loop looks up",
@@ -53,6 +65,14 @@ void add_time_mistakes(const Problem& problem, const Words&, Mistakes& to) {
     replay(Replay::last, "the last step at every step", "-1", 0.05);
     replay(Replay::first, "step 0 at every step", "0", 0.08);
     replay(Replay::previous, "the previous step", "t-1", 0.05);
+    if (problem.net.cell == Cell::elman && T > 2)
+      for (int which : {1, 2})
+        add("derivative-wrong-step", "the carry",
+            fmt::format(
+                "every carry of the inner loop takes the derivative of the outer loop's step t{}, where the "
+                "inner loop's is due",
+                which == 1 ? "" : "-1"),
+            "delta = (delta @ U) * f'(z[k-1])", 0.06, 995, [which](LayerPlan& p) { p.outer_slope = which; });
     for (int reach = 1; reach < T - 1; ++reach)
       add("truncated", "the sweep",
           fmt::format("each output's error goes back through its own step and {} earlier one{} only", reach,

@@ -66,6 +66,7 @@ struct Factor {
   int shift = 0;
   bool local_slope = false;  // an activation's derivative (else a gate or a state)
   Before before = Before::start;
+  Replay replay = Replay::own;
   bool operator==(const Factor&) const = default;
 };
 
@@ -80,7 +81,9 @@ struct Term {
   std::vector<Factor> factors;  // after the matrix
   std::vector<Factor> before;   // before it
   bool only_last_step = false;  // the term counts at t = T-1 alone
-  bool rectified = false;       // what is below zero of the source is not taken: dh[dh <= 0] = 0
+  // What is made of the product v at last: max(v, 0), as in dh[dh <= 0] = 0; or v (1 - v^2), v (1 - v), the
+  // derivative's formula given the error.
+  enum class Form : unsigned char { plain, rectified, tanh_formula, sigmoid_formula } form = Form::plain;
   bool operator==(const Term&) const = default;
 };
 
@@ -105,9 +108,11 @@ struct Product {
   // left[t] is what output t's error makes of all steps together: a loop for every output, indexed by the
   // outer loop's step.
   bool per_output = false;
-  bool per_window = false;     // left[t] counts once for every step that output t's window has
-  bool target_tokens = false;  // the target's one-hot rows as the right-hand side
-  bool last_error = false;     // the head: the last step's error at every step
+  bool per_window = false;           // left[t] counts once for every step that output t's window has
+  bool target_tokens = false;        // the target's one-hot rows as the right-hand side
+  Replay left_replay = Replay::own;  // the error of another step
+  Var left_value = Var::none;        // the quantity itself, where its error is due
+  bool left_output = false;          // the same of the head: the output, where its error is due
   // Embedding rows written with = or by a fancy index: 1 each token keeps the first of its steps, 2 the last;
   // 3 of one step's batch only the last row of a token counts; 4 as 2, the batch's rows one after the other.
   int tokens = 0;
@@ -122,11 +127,14 @@ struct Product {
 struct LayerPlan {
   std::vector<Step> steps;
   int first = 0, last = 0;  // steps left out of the whole sweep at the beginning and the end
+  int up_early = 0;         // the errors from above enter this many steps before their own
   int chunk = 0;            // the carry is cut where (t - offset) is a multiple of this
   int chunk_offset = 0;
   int reach = -1;  // window: steps an output's error goes back; -1 is all
   bool cut_h = true, cut_c = true;
   bool window_last_only = false;
+  // In a loop for every output t the carry's derivative is of the outer loop's step: 1 t, 2 t-1.
+  int outer_slope = 0;
   Replay replay = Replay::own;  // of everything that the steps and the blocks look up
   // What goes down to the layer below.
   Product below;
@@ -143,19 +151,23 @@ struct LayerPlan {
 struct HeadPlan {
   Loss loss = Loss::squared;
   double coefficient = 1;
-  Fn slope = Fn::slope;          // of the head's activation, in dV and dc
-  Fn slope_up = Fn::count;       // on the way up, if different
-  bool slope_of_target = false;  // 1 - target**2 for 1 - output**2
+  Fn slope = Fn::slope;                // of the head's activation, in dV and dc
+  Fn slope_up = Fn::count;             // on the way up, if different
+  bool slope_of_target = false;        // 1 - target**2 for 1 - output**2
+  double output_factor = 1;            // 0: the target alone
+  Replay output_replay = Replay::own;  // the output of another step
   int softmax = 0;           // 0 p - t, 1 p, 2 diagonal only, 3 (p - t) p (1 - p), 4 softmax applied twice
   double target_factor = 1;  // -1: the target is added, not subtracted
   int target_class = -1;     // the one-hot row of this class at every step
-  int target_shift = 0;      // the target of another step; beyond the edge
+  Replay target_replay = Replay::own;
+  int target_shift = 0;  // the target of another step; beyond the edge
   enum class Edge : unsigned char { none, wraps, clamped } target_edge = Edge::none;
   bool target_is_input = false;  // the input's token where the target's is due
   bool transposed = false;       // V where V' is due
   bool identity = false;         // no V on the way up
   // Which output's error enters at step t: 0 its own; +1/-1 its neighbour's.
   int shift = 0;
+  bool shift_wraps = false;
   enum class Inject : unsigned char {
     own,
     first,            // all at step 0
@@ -193,6 +205,8 @@ struct Deltas {
   const Real& slots(Back b) const { return back[static_cast<std::size_t>(b)]; }
 };
 
+// The outputs [T,B,O] as the head's activation makes them of z.
+Real activated_outputs(const Problem& problem, const Real& z);
 // dL/d(head pre-activation) [T,B,O] by the head plan; z are head_outputs.
 Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, bool way_up,
                    Rounding* rounding = nullptr);

@@ -128,8 +128,8 @@ void Reader::accept(Attempt& to, const std::vector<const BlockMistake*>& mistake
     }
   } else {
     double scale = 1, decay = 0;
-    if (a.atoms.size() >= to.depth || made.size() < 4) return;
-    if (decayed(t, made, t.tolerance, scale, decay)) {
+    if (a.atoms.size() >= to.depth || made.size() < 2) return;
+    if (made.size() > 3 && decayed(t, made, t.tolerance, scale, decay)) {
       a.choice.scale = scale, a.choice.decay = decay;
       a.atoms.push_back(number_atom("decay", decay, to.target));
       if (scale != 1) a.atoms.push_back(number_atom("scale", scale, to.target));

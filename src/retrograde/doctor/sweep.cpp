@@ -32,7 +32,8 @@ class Sweeper {
     make(Back::up);
     make(Back::hc);
     d.back[static_cast<std::size_t>(Back::one)].assign(static_cast<std::size_t>((T_ + 1) * row_), 1);
-    std::copy(up.begin(), up.end(), d.at(Back::up, 0));
+    const auto early = std::min(up.size(), static_cast<std::size_t>(plan_.up_early * row_));
+    std::copy(up.begin() + static_cast<long>(early), up.end(), d.at(Back::up, 0));
     return d;
   }
 
@@ -40,6 +41,8 @@ class Sweeper {
   void step(Deltas& d, const Deltas& later, int t, bool with_up, bool with_carry) {
     for (const Step& s : plan_.steps) fill(s, d, d, later, t, with_up, with_carry);
   }
+
+  void take_slopes_of(int step) { outer_ = step; }
 
   // One line of the table: to's target of step t from the deltas of this step and of the later ones.
   void fill(const Step& s, Deltas& to, const Deltas& now, const Deltas& later, int t, bool with_up,
@@ -67,12 +70,10 @@ class Sweeper {
 
   void add(const Term& term, const double* from, double* to, int t) {
     double* v = scratch_.data();
-    if (!term.before.empty() || term.rectified) {
+    if (!term.before.empty()) {
       std::copy(from, from + row_, before_.begin());
       multiply_by(term.before, before_.data(), t);
       from = before_.data();
-      for (int i = 0; i < row_ && term.rectified; ++i)
-        before_[static_cast<std::size_t>(i)] = std::max(from[i], 0.0);
     }
     if (term.matrix == Matrix::none || term.matrix == Matrix::identity) {
       std::copy(from, from + row_, v);
@@ -81,6 +82,11 @@ class Sweeper {
       through(term, from, v);
     }
     multiply_by(term.factors, v, t);
+    using Form = Term::Form;
+    if (term.form == Form::rectified)
+      for (int i = 0; i < row_; ++i) v[i] = std::max(v[i], 0.0);
+    else if (term.form != Form::plain)
+      for (int i = 0; i < row_; ++i) v[i] *= term.form == Form::tanh_formula ? 1 - v[i] * v[i] : 1 - v[i];
     for (int i = 0; i < row_; ++i) to[i] += term.coefficient * v[i];
   }
 
@@ -94,7 +100,8 @@ class Sweeper {
 
   int looked_up(const Factor& factor, int t) const {
     if (factor.before == Before::right && t == 0) return -1;
-    const int s = replayed(plan_.replay, t, T_) + factor.shift;
+    if (outer_ >= 0 && factor.local_slope) return outer_;
+    const int s = replayed(factor.replay == Replay::own ? plan_.replay : factor.replay, t, T_) + factor.shift;
     if (factor.before == Before::wraps && s < (factor.shift < -1 ? -1 : 0)) return T_ - 1;
     return std::clamp(s, -1, T_);
   }
@@ -132,7 +139,12 @@ class Sweeper {
     const int I = layer_.inputs, own = term.input_first ? I : 0;
     for (int c = 0; c < H_; ++c) {
       const int column = own + term.offset + c, at = term.input_first ? column - I : column;
-      if (column < 0 || column >= I + H_) continue;
+      if (column < 0 || column >= I + H_) {  // the bias's column, on either side
+        for (int b = 0; b < B_ && !layer_.b.empty(); ++b)
+          for (int r = 0; r < H_; ++r)
+            to[b * H_ + c] += from[b * H_ + r] * layer_.b[static_cast<std::size_t>(term.gate * H_ + r)];
+        continue;
+      }
       const bool state = at >= 0 && at < H_;
       const double* m = state ? U + at : W + (term.input_first ? column : column - H_);
       const int width = state ? H_ : I;
@@ -146,6 +158,7 @@ class Sweeper {
   const Tape& tape_;
   Rounding* rounding_;
   int T_, B_, H_, row_;
+  int outer_ = -1;  // the step whose slopes are taken, if not the own
   Real scratch_, before_;
 };
 
@@ -161,7 +174,8 @@ Deltas run(const Problem& problem, int layer, const LayerPlan& plan, const Tape&
   Sweeper sweeper(problem, layer, plan, tape, rounding);
   const int from = problem.T - 1 - plan.last, to = plan.first;
   Deltas all = sweeper.fresh(up);
-  if (plan.reach < 0) {
+  const int reach = plan.reach < 0 && plan.outer_slope > 0 ? problem.T - 1 : plan.reach;
+  if (reach < 0) {
     for (int t = from; t >= to; --t) sweeper.step(all, all, t, true, true);
     return all;
   }
@@ -171,10 +185,10 @@ Deltas run(const Problem& problem, int layer, const LayerPlan& plan, const Tape&
   if (plan.window_last_only) {
     // Only the last output's window is followed.
     Deltas tail = all;
-    for (int t = from; t >= std::max(to, from - plan.reach); --t)
+    for (int t = from; t >= std::max(to, from - reach); --t)
       sweeper.step(tail, tail, t, t == from, t != from);
     for (std::size_t b = 0; b < all.back.size(); ++b)
-      for (int t = std::max(to, from - plan.reach); t < from; ++t)
+      for (int t = std::max(to, from - reach); t < from; ++t)
         if (!all.back[b].empty())
           for (int i = 0; i < all.row; ++i)
             all.back[b][static_cast<std::size_t>(t * all.row + i)] +=
@@ -182,9 +196,12 @@ Deltas run(const Problem& problem, int layer, const LayerPlan& plan, const Tape&
     return all;
   }
   Deltas level = all;
-  for (int j = 1; j <= plan.reach && j < problem.T; ++j) {
+  for (int j = 1; j <= reach && j < problem.T; ++j) {
     Deltas next = sweeper.fresh(Real());
-    for (int t = from - j; t >= to; --t) sweeper.step(next, level, t, false, true);
+    for (int t = from - j; t >= to; --t) {
+      if (plan.outer_slope > 0) sweeper.take_slopes_of(t + j + 1 - plan.outer_slope);
+      sweeper.step(next, level, t, false, true);
+    }
     accumulate(all, next);
     level = std::move(next);
   }

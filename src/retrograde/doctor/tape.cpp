@@ -197,6 +197,8 @@ double made_of(double v, Fn fn, Activation f) {
       return slope(f, v - 1);
     case Fn::activation_without_one:
       return value(f, v - 1);
+    case Fn::one_minus_cube:
+      return 1 - v * v * v;
     case Fn::one:
     case Fn::one_minus_product:
     case Fn::count:

@@ -65,6 +65,7 @@ enum class Fn : unsigned char {
   slope_without_one,  // f'(v - 1): a constant 1 of the forget gate left out
   activation_without_one,
   one_minus_product,  // 1 - v[t] v[t-1]: a square written of two steps
+  one_minus_cube,     // 1 - v^3
   count
 };
 

@@ -109,6 +109,8 @@ std::string text_of(const Network& net, const Factor& factor) {
       return fmt::format("{}'({} - 1)", name(factor.f), v);
     case Fn::one_minus_product:
       return fmt::format("(1 - {} * {})", v, text_of(net, factor.var, factor.shift - 1));
+    case Fn::one_minus_cube:
+      return fmt::format("(1 - {}**3)", v);
     case Fn::activation_without_one:
       return fmt::format("{}({} - 1)", name(factor.f), v);
     default:
