@@ -174,6 +174,12 @@ Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, 
     std::copy_n(deltas.begin(), std::min(own.size(), deltas.size()), own.begin());
   else if (head.transposed)
     multiply(deltas.data(), problem.V.data(), own.data(), T * B, O, H);
+  else if (head.columns_off != 0)
+    multiply_back(
+        deltas.data(),
+        columns_off(problem.V.data(), problem.c.empty() ? nullptr : problem.c.data(), O, H, head.columns_off)
+            .data(),
+        own.data(), T * B, O, H);
   else
     multiply_back(deltas.data(), problem.V.data(), own.data(), T * B, O, H);
   if (rounding)

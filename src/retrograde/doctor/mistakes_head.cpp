@@ -258,6 +258,16 @@ void add_upstream_mistakes(const Problem& problem, const Words& words, Mistakes&
                 "the output's error reaches the state without the head's matrix", fix, "dy[t]", 0.05, kMatrix,
                 [](HeadPlan& h) { h.identity = true; });
   }
+  for (int off : {1, -1}) {
+    if (!problem.net.head) break;
+    adder.add("carry-wrong-matrix", "the way from the output to the state",
+              fmt::format(
+                  "the output's error goes back through a slice of the head's matrix that is one column {}, "
+                  "with the bias in it",
+                  off > 0 ? "late" : "early"),
+              fix, "", 0.09, kMatrix, [off](HeadPlan& h) { h.columns_off = off; });
+    to.back().aliases = {"carry-wrong-gate", "head-not-transposed"};
+  }
   adder.add("sign", "the way from the output to the state",
             "the output's error reaches the state with the wrong sign", fix, "", 0.09, kMatrix,
             [](HeadPlan& h) { h.up_coefficient = -1; });

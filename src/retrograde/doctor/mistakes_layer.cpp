@@ -43,6 +43,15 @@ void add_layer_mistakes(const Problem& problem, const Words& words, int layer, M
         "what the upper layer sends down has its outputs' own error alone, not what it carried back", "",
         0.07, [](LayerPlan& p) { p.below.left = Back::q; });
   }
+  for (int off : {1, -1}) {
+    add("carry-wrong-matrix",
+        fmt::format("the upper layer's error goes down through a slice of its input matrix that is one "
+                    "column {}, with "
+                    "the bias in it",
+                    off > 0 ? "late" : "early"),
+        "", 0.08, [off](LayerPlan& p) { p.below.columns_off = off; });
+    to.back().aliases = {"carry-wrong-gate", "input-not-transposed"};
+  }
   for (const int shift : {-1, 1})
     add("output-gradient-at-wrong-step",
         fmt::format("the lower layer's step t gets what the upper layer sends down at step t{:+d}", shift),

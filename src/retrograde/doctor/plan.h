@@ -119,6 +119,7 @@ struct Product {
   int left_layer = -1, right_layer = -1;  // another layer's delta or state
   bool matrix_transposed = false;         // dx: W where W' is due
   bool recurrent_matrix = false;          // dx: U where W is due, of equal shape
+  int columns_off = 0;                    // dx: so many columns off W's own; beyond them stands the bias
   int without_gate = -1, only_gate = -1;  // dx: which gates' parts it has
   // The left-hand side as this block alone has it, made anew by this step from the sweep's deltas.
   std::shared_ptr<const Step> own;
@@ -165,6 +166,7 @@ struct HeadPlan {
   bool target_is_input = false;  // the input's token where the target's is due
   bool transposed = false;       // V where V' is due
   bool identity = false;         // no V on the way up
+  int columns_off = 0;           // so many columns off V's own; beyond them stands the bias
   // Which output's error enters at step t: 0 its own; +1/-1 its neighbour's.
   int shift = 0;
   bool shift_wraps = false;
@@ -212,6 +214,8 @@ Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, 
                    Rounding* rounding = nullptr);
 // dL/dh [T,B,H] entering the last layer.
 Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, Rounding* rounding = nullptr);
+// A matrix [rows, cols] as a slice sees it that is so many columns off, with the bias beyond its columns.
+Real columns_off(const double* w, const double* bias, int rows, int cols, int off);
 // One layer's sweep.
 Deltas run(const Problem& problem, int layer, const LayerPlan& plan, const Tape& tape, const Real& up,
            Rounding* rounding = nullptr);

@@ -234,12 +234,31 @@ Real remade(const Problem& problem, int layer, const Tape& tape, const Deltas& d
   return std::move(made);
 }
 
+Real columns_off(const double* w, const double* bias, int rows, int cols, int off) {
+  Real out(static_cast<std::size_t>(rows * cols), 0);
+  for (int r = 0; r < rows; ++r)
+    for (int c = 0; c < cols; ++c) {
+      const int from = c + off;
+      const bool inside = from >= 0 && from < cols;
+      if (inside || bias) out[static_cast<std::size_t>(r * cols + c)] = inside ? w[r * cols + from] : bias[r];
+    }
+  return out;
+}
+
 Real input_gradient(const Problem& problem, int index, const Deltas& deltas, const Product& product) {
   const Layer& layer = problem.layers[static_cast<std::size_t>(index)];
   Real dx(static_cast<std::size_t>(problem.T * problem.B * layer.inputs), 0);
   for (int g = 0; g < problem.gates; ++g) {
     if (g == product.without_gate || (product.only_gate >= 0 && g != product.only_gate)) continue;
-    const double* w = (product.recurrent_matrix ? layer.U : layer.W).data() + g * layer.hidden * layer.inputs;
+    const std::size_t size = static_cast<std::size_t>(layer.hidden * layer.inputs),
+                      at = static_cast<std::size_t>(g) * size;
+    Real shifted;
+    if (product.columns_off != 0)
+      shifted =
+          columns_off(layer.W.data() + at, layer.b.empty() ? nullptr : layer.b.data() + g * layer.hidden,
+                      layer.hidden, layer.inputs, product.columns_off);
+    const double* w = product.columns_off != 0 ? shifted.data()
+                                               : (product.recurrent_matrix ? layer.U : layer.W).data() + at;
     const int from = std::max(0, -product.left_shift);  // before step 0 there is nothing, after T-1 zeros
     const double* da =
         deltas.at(problem.gates == 1 ? product.left : Back::da0 + g, from + product.left_shift);
