@@ -45,7 +45,7 @@ void plant_in_blocks(const Shape& shape, std::uint64_t seed, std::size_t instanc
       names.insert(m.name);
       const Report r = diagnose(make_case(p, claim));
       EXPECT_TRUE(r.verdict == Verdict::differs && r.findings.size() == 1 && mentions(r, m.name))
-          << m.name << " in " << parameter_name(pieces[i]) << ": " << m.sentence << "\n"
+          << m.name << " in " << parameter_name(p, pieces[i]) << ": " << m.sentence << "\n"
           << r.text();
     }
   }
