@@ -173,7 +173,7 @@ class Bench:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build/release"))
-    parser.add_argument("--full", action="store_true", help="a second at every point: under fifteen minutes")
+    parser.add_argument("--full", action="store_true", help="a second at every point: six minutes")
     parser.add_argument("--parts", default="grid,avx2,cases,scale,start")
     parser.add_argument("--peers", default="onednn,torch,jax")
     parser.add_argument("--python", default=sys.executable, help="the one that has torch and jax")
