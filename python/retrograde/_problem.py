@@ -52,14 +52,21 @@ class Batch:
     keywords: bool  # given as a mapping: passed by name
 
     @classmethod
-    def of(cls, batch: Any, functions: Sequence[Callable[..., Any]], before: Sequence[int]) -> Batch:
-        """Arrays are named as the functions' signatures name them, after so many arguments as `before` allows."""
+    def of(
+        cls, batch: Any, functions: Sequence[Callable[..., Any]], before: Sequence[int], params: Sequence[str]
+    ) -> Batch:
+        """Arrays are named as the functions' signatures name them, beside the parameters' names or after so many
+        arguments as `before` allows."""
         if isinstance(batch, Mapping):
             return cls(dict(batch), True)
         values = list(batch) if isinstance(batch, (tuple, list)) else [batch]
         names = [f"data{i}" for i in range(len(values))]
         for function in functions:
             found = _positional_names(function)
+            others = [name for name in found if name not in params]
+            if len(others) == len(values) and len(found) - len(others) == len(params):
+                names = others
+                break
             if values and len(found) - len(values) in before:
                 names = found[-len(values) :]
                 break
@@ -156,7 +163,9 @@ class Problem:
         self._paths = dict(zip(self.names, [place.path for place in found], strict=True))
         self._kinds = dict(zip(self.names, [place.array for place in found], strict=True))
         self.arrays: Arrays = {name: _real(value, name).copy() for name, value in self._kinds.items()}
-        self.batch = Batch.of(batch, [names] if names else functions[::-1], (0,) if names else (1, len(self._top)))
+        self.batch = Batch.of(
+            batch, [names] if names else functions[::-1], (0,) if names else (1, len(self._top)), self._top
+        )
         self.batch_arrays = {name: array.copy() for name, array in self.batch.arrays().items()}
         self._loss = loss
         self._gradient = gradient if callable(gradient) else None

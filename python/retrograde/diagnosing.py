@@ -84,7 +84,7 @@ class Doctor:
         given = {name: f"d{name}" for name in claims}
         taken = {*problem.arrays, *given.values()}
         renamed = {name: _plain(name, taken) for name in problem.batch_arrays}
-        roles = {given[name]: f"gradient of {renamed.get(name, name)}" for name in claims}
+        roles = {g: f"gradient of {n if n in problem.arrays else renamed[n]}" for n, g in given.items()}
         roles |= dict.fromkeys(problem.arrays, "parameter")
         rest: list[tuple[str, Array]] = [(renamed[name], array) for name, array in problem.batch_arrays.items()]
         if value is not None:

@@ -302,7 +302,12 @@ Roles find_roles(const Case& given) {
   };
   for (const NamedArray& g : all)
     for (const NamedArray& p : all)
-      if (hint(g.name) == fmt::format("gradient of {}", p.name)) take_pair(p, g);
+      if (hint(g.name) == fmt::format("gradient of {}", p.name)) {
+        if (g.array.size() != p.array.size())
+          throw UsageError("{} {} is said to be the gradient of {} {}: they have unequal sizes", g.name,
+                           describe_shape(g.array.shape), p.name, describe_shape(p.array.shape));
+        take_pair(p, g);
+      }
   // Exact spelling first, then without regard to case.
   for (int exact = 1; exact >= 0; --exact)
     for (const NamedArray& p : all) {
