@@ -50,7 +50,10 @@ std::vector<Piece> pieces_of(const ArrayReading& r, const Dims& dims, int gate, 
   if (r.type == ArrayKind::P) whole(Kind::P, 0, dims.H[0], dims.front.features);
   if (r.type == ArrayKind::p) whole(Kind::p, 0, dims.H[0], 1);
   if (!out.empty()) return out;
-  const int width = r.type == ArrayKind::W ? I : r.type == ArrayKind::U ? H : I + H + (r.bias ? 1 : 0);
+  const int width = (r.type == ArrayKind::W   ? I
+                     : r.type == ArrayKind::U ? H
+                                              : I + H) +
+                    (r.bias && r.type != ArrayKind::U ? 1 : 0);
   for (int k = 0; k < G; ++k) {
     const int g = r.stacked ? order[static_cast<std::size_t>(k)] : gate;
     // Element (unit u of the array's k-th gate, input column j).
@@ -61,7 +64,10 @@ std::vector<Piece> pieces_of(const ArrayReading& r, const Dims& dims, int gate, 
     auto part = [&](Kind kind, int from, int cols) {
       out.push_back({kind, r.layer, g, H, cols, base + static_cast<std::size_t>(from) * cs, rs, cs});
     };
-    if (r.type == ArrayKind::W) part(Kind::W, 0, I);
+    if (r.type == ArrayKind::W) {
+      part(Kind::W, r.bias == 1 ? 1 : 0, I);
+      if (r.bias) part(Kind::b, r.bias == 1 ? 0 : I, 1);
+    }
     if (r.type == ArrayKind::U) part(Kind::U, 0, H);
     if (r.type == ArrayKind::joined) {
       const int start = r.bias == 1 ? 1 : 0;

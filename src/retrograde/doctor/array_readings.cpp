@@ -100,6 +100,7 @@ class OneArray {
           if (a == cols && b == rows) add(r, doubt + extra + (a == b ? 0.02 : 0));
         };
         both(I, {.type = ArrayKind::W}, 0);
+        for (int bias : {1, 2}) both(I + 1, {.type = ArrayKind::W, .bias = bias}, 0.3);
         both(H, {.type = ArrayKind::U}, 0);
         for (bool x_first : {false, true}) {
           both(I + H, {.type = ArrayKind::joined, .x_first = x_first}, x_first ? 0.1 : 0);

@@ -17,7 +17,7 @@ struct ArrayReading {
   bool stacked = false;    // holds every gate
   bool in_out = false;     // stored [in, out]
   bool x_first = false;    // joined [x, h], else [h, x]
-  int bias = 0;            // joined with a bias: 1 in front, 2 behind
+  int bias = 0;            // with a bias as one more column: 1 in front, 2 behind
   bool pair = false;       // a bias array with both biases
   bool gate_axis = false;  // a separate leading axis for gates with [in, out] behind it
   double doubt = 0;

@@ -136,7 +136,9 @@ Real Engine::sent_down(const Evaluation& e, const Plan& plan, int level) const {
 Real Engine::sent_to_input(const Evaluation& e, const Product& product) const {
   Real sum;
   for (int l = 0; l < problem_.net.directions; ++l)
-    add_in_order(l, input_gradient(problem_, l, e.deltas[static_cast<std::size_t>(l)], product), sum);
+    if (product.only_direction < 0 || product.only_direction == l)
+      add_in_order(product.own_order ? 0 : l,
+                   input_gradient(problem_, l, e.deltas[static_cast<std::size_t>(l)], product), sum);
   return sum;
 }
 

@@ -18,6 +18,7 @@ Mistakes sweep_mistakes(const Problem& problem, const Words& words, int layer) {
     add_upstream_mistakes(problem, words, out);
   else if (problem.net.directions == 1)
     add_layer_mistakes(problem, words, layer, out);
+  add_cell_mistakes(problem, layer, out);
   if (problem.net.directions == 2) add_direction_mistakes(problem, layer, out);
   add_derivative_mistakes(problem, words, all);
   add_factor_mistakes(problem, words, all);
@@ -149,6 +150,11 @@ std::string catalogue_page() {
     lay_out(page, specimen(cell, 1, false, false));
     lay_out(page, specimen(cell, 2, false, false));
   }
+  Problem both = specimen(Cell::elman, 2, false, false), plain = specimen(Cell::lstm, 1, false, false);
+  both.net.directions = 2, both.layers[1].inputs = both.layers[0].inputs;
+  plain.net.plain_cell = true;
+  lay_out(page, both);
+  lay_out(page, plain);
   lay_out(page, specimen(Cell::elman, 1, true, false));
   lay_out(page, specimen(Cell::elman, 1, false, true));
   for (const auto& [reach, chunk] : {std::pair(2, 0), {-1, 2}}) {  // a truncation that the author means

@@ -189,6 +189,8 @@ class Diagnosis {
       report_.notes.push_back("it agrees to single precision: some of it was computed in float32");
       return;
     }
+    // A reading that nothing confirms does not win over the author's own loss.
+    if (!open.front().h->confirmed() && can_ask_loss()) return unrecognised(roles);
     unnamed(open.front(), explainer.candidates());
   }
 

@@ -267,6 +267,7 @@ std::string describe(const Hypothesis& h) {
   const Problem& p = h.problem;
   const Network& net = p.net;
   std::string cell(name(net.cell));
+  if (net.plain_cell) cell += " (h = o c, without an activation)";
   if (net.forget_plus_one) cell += " (forget gate sigmoid(z + 1))";
   if (net.cell == Cell::gru)
     cell += fmt::format(" (reset {} the product, h' = {})", net.reset_after ? "after" : "before",
@@ -275,7 +276,8 @@ std::string describe(const Hypothesis& h) {
   if (net.directions == 2)
     layers += fmt::format("bidirectional ({}{}), ", net.summed ? "states summed" : "states side by side",
                           net.own_ends ? ", each direction's own last one" : "");
-  const std::string head = !net.head ? "no head"
+  const std::string head = net.first_unit ? "its first unit the output"
+                           : !net.head    ? "no head"
                            : net.head_activation == Activation::identity
                                ? "linear head"
                                : fmt::format("{} head", name(net.head_activation));

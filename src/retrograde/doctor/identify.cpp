@@ -198,7 +198,12 @@ class Identifier {
       for (Activation f : activations(wide_)) {
         if (!hint_allows(hints_.activation, name(f))) continue;
         p.net.activation = f;
-        forward_pass(p, s);
+        for (const bool plain : {false, true}) {
+          if (plain && s.cell != Cell::lstm) break;
+          p.net.plain_cell = plain;
+          forward_pass(p, s);
+        }
+        p.net.plain_cell = false;
       }
     }
   }
@@ -225,13 +230,27 @@ class Identifier {
       z_ = head_outputs(p, states_);
       for (const Datum& d : roles_->data)
         if (d.role == Role::upstream && !p.net.head) return given_upstream(p, s, d.given);
-      for (const Datum* target : candidates(Role::target))
-        for (const View& v : views(target->given.array.shape)) {
-          if (!place_target(target->given.array, v, p) || (own_ends && !p.net.last_output)) continue;
-          target_ = {target->given.name, v};
-          target_pass(p, s);
-        }
+      targets_pass(p, s);
+      if (!p.net.head && p.H() > 1) first_unit_pass(p, s);
     }
+  }
+
+  void targets_pass(Problem& p, const Structure& s) {
+    for (const Datum* target : candidates(Role::target))
+      for (const View& v : views(target->given.array.shape)) {
+        if (!place_target(target->given.array, v, p) || (p.net.own_ends && !p.net.last_output)) continue;
+        target_ = {target->given.name, v};
+        target_pass(p, s);
+      }
+  }
+
+  // No head, and one number a step for a target: the state's first unit is the output.
+  void first_unit_pass(Problem p, const Structure& s) {
+    p.V.assign(static_cast<std::size_t>(p.H()), 0);
+    p.V[0] = 1;
+    p.O = 1, p.net.head = true, p.net.first_unit = true;
+    z_ = head_outputs(p, states_);
+    targets_pass(p, s);
   }
 
   // No head: dL/dh comes from outside, and a loss that is given with it can only be the sum of h dL/dh.
@@ -361,7 +380,8 @@ class Identifier {
     // Habit, where nothing else speaks: tanh, no constant in the forget gate.
     const Activation f = p.net.activation;
     h.doubt += f == Activation::tanh ? 0 : f == Activation::relu || f == Activation::sigmoid ? 0.5 : 0.8;
-    h.doubt += p.net.forget_plus_one ? 0.6 : 0;
+    h.doubt +=
+        (p.net.forget_plus_one ? 0.6 : 0) + (p.net.plain_cell ? 0.4 : 0) + (p.net.first_unit ? 0.3 : 0);
     h.blocks = blocks_of(s);
     h.input = input_, h.target = target_;
     complete(h, *roles_);

@@ -76,6 +76,7 @@ void add_carry_mistakes(const Problem& problem, const Words& words, Mistakes& to
 void add_time_mistakes(const Problem& problem, const Words& words, Mistakes& to);
 void add_variant_mistakes(const Problem& problem, const Words& words, Mistakes& to);
 void add_layer_mistakes(const Problem& problem, const Words& words, int layer, Mistakes& to);
+void add_cell_mistakes(const Problem& problem, int layer, Mistakes& to);
 void add_direction_mistakes(const Problem& problem, int layer, Mistakes& to);
 void add_upstream_mistakes(const Problem& problem, const Words& words, Mistakes& to);
 // Mistakes of the loss's and the head's own derivative: they show in the head's blocks.

@@ -46,6 +46,17 @@ void add_input(const Problem& problem, const Words& words, const Piece& piece, B
            [](Product& p) { p.left = Back::hc, p.left_shift = 1; });
     to.also("derivative-missing");
   }
+  for (const int d : {0, 1}) {
+    if (problem.net.directions == 1) break;
+    to.add("direction-missing", fmt::format("only {}'s part is in it", layer_name(problem, d)),
+           "add both directions' parts", 0.03, [d](Product& p) { p.only_direction = d; });
+    to.also("carry-overwrites-upstream");
+  }
+  if (problem.net.directions == 2) {
+    to.add("input-index-shifted", "the backward direction's part is not turned back into the input's order",
+           "reverse it in time before adding", 0.03, [](Product& p) { p.own_order = true; });
+    to.also("time-batch-swapped");
+  }
   for (int g = 0; g < problem.gates && problem.gates > 1; ++g) {
     to.add("carry-wrong-gate", fmt::format("gate {}'s part is missing", gate_name(problem.net.cell, g)),
            "sum over all gates", 0.04, [g](Product& p) { p.without_gate = g; });

@@ -206,7 +206,7 @@ class Enumeration {
     }
     if (net.cell == Cell::elman) factors.push_back({Var::z0, Fn::slope, net.activation, 0, true});
     if (net.cell == Cell::lstm) {
-      factors.push_back({Var::c, Fn::slope, net.activation, 0, true});
+      factors.push_back({Var::c, Fn::slope, net.of_cell(), 0, true});
       factors.push_back({Var::m, Fn::value, net.activation, 0, false});
     }
     for (const Factor& f : factors)

@@ -55,6 +55,9 @@ struct Network {
   // The truncation that the author means: steps that an output's error goes back (-1: all), or the length of
   // the pieces between which the carry is cut (0: none).
   int reach = -1, chunk = 0;
+  bool first_unit = false;  // no head's parameters: the state's first unit is the output
+  bool plain_cell = false;  // LSTM: h = o c, the cell state without an activation
+  Activation of_cell() const { return plain_cell ? Activation::identity : activation; }
   bool forget_plus_one = false;  // LSTM: f = sigmoid(z_f + 1), the 1 being no parameter
   // Two: every level is a pair of layers, the first reading the input in its order, the second in reverse,
   // whose states are joined side by side, or summed. `own_ends`: one output a sequence is made of each

@@ -36,7 +36,7 @@ std::vector<Step> lstm(const Network& net) {
   const auto sigmoid = Activation::sigmoid;
   return {
       {Back::dh, {take(Back::up, {}), take(Back::hc, {}, 1)}},
-      {Back::dc, {take(Back::dh, {gate(Var::a3), slope_of(Var::c, net.activation)}), take(Back::cc, {}, 1)}},
+      {Back::dc, {take(Back::dh, {gate(Var::a3), slope_of(Var::c, net.of_cell())}), take(Back::cc, {}, 1)}},
       {Back::da3, {take(Back::dh, {gate(Var::m), slope_of(Var::z3, sigmoid)})}},
       {Back::da0, {take(Back::dc, {gate(Var::a2), slope_of(Var::z0, sigmoid)})}},
       {Back::da1, {take(Back::dc, {gate(Var::c, Fn::value, -1), slope_of(Var::z1, sigmoid)})}},

@@ -121,6 +121,9 @@ struct Product {
   bool recurrent_matrix = false;          // dx: U where W is due, of equal shape
   int columns_off = 0;                    // dx: so many columns off W's own; beyond them stands the bias
   int without_gate = -1, only_gate = -1;  // dx: which gates' parts it has
+  // dx with two directions: the part of one alone; the second's not turned back into the input's order.
+  int only_direction = -1;
+  bool own_order = false;
   // The left-hand side as this block alone has it, made anew by this step from the sweep's deltas.
   std::shared_ptr<const Step> own;
 };

@@ -211,9 +211,18 @@ constexpr Word kWords[] = {{"x", Role::input},
                            {"dhfinal", Role::final_gradient}};
 
 Role role_by_name(const NamedArray& a) {
-  const std::string l = lower(plain(a.name));
+  std::string l = lower(plain(a.name));
+  // input_tensor, label_batch
+  for (const char* end : {"tensor", "batch", "data", "array", "sequence", "seq"})
+    if (const std::string tail = end; l.size() > tail.size() && l.ends_with(tail)) {
+      const std::string stem = l.substr(0, l.size() - tail.size());
+      if (std::any_of(std::begin(kWords), std::end(kWords), [&](const Word& w) {
+            return stem == w.name && (w.role == Role::input || w.role == Role::target);
+          }))
+        l = stem;
+    }
   for (const Word& w : kWords)
-    if (l == w.name) return w.role;
+    if (l == w.name) return w.role == Role::loss && a.array.size() > 1 ? Role::unknown : w.role;
   return Role::unknown;
 }
 

@@ -148,6 +148,10 @@ class Enumerator {
       if (!full(ArrayKind::joined) && !(full(ArrayKind::W) && full(ArrayKind::U))) return false;
       if (full(ArrayKind::joined) && (any(ArrayKind::W, l) || any(ArrayKind::U, l))) return false;
       if (G > 1 && count(ArrayKind::b, l, false) % G) return false;
+      const bool inside = std::any_of(chosen_.begin(), chosen_.end(), [&](const ArrayReading& r) {
+        return r.layer == l && r.bias && r.type < ArrayKind::V;
+      });
+      if (inside && any(ArrayKind::b, l)) return false;
     }
     const bool two_biases =
         any(ArrayKind::c, 0) && std::any_of(chosen_.begin(), chosen_.end(), [](const ArrayReading& r) {

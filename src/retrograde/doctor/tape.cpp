@@ -75,7 +75,7 @@ Tape::Tape(const Problem& problem, int index, const Real& input, Rounding* round
   if (has(Var::c)) {
     std::copy(layer.c0.begin(), layer.c0.end(), put(Var::c, -1));
     std::transform(layer.c0.begin(), layer.c0.end(), put(Var::m, -1),
-                   [&](double c) { return value(problem.net.activation, c); });
+                   [&](double c) { return value(problem.net.of_cell(), c); });
   }
   for (int t = 0; t < steps_; ++t) run_step(problem, layer, t);
   rounding_ = rounding;
@@ -119,7 +119,7 @@ void Tape::run_step(const Problem& problem, const Layer& layer, int t) {
     double *c = put(Var::c, t), *m = put(Var::m, t);
     for (int k = 0; k < n; ++k) {
       c[k] = f[k] * old[k] + i[k] * g[k];
-      m[k] = value(net.activation, c[k]);
+      m[k] = value(net.of_cell(), c[k]);
       h[k] = o[k] * m[k];
     }
     disturb(c, n, rounding_);

@@ -33,7 +33,7 @@ std::string text_of(const Network& net, Var v, int shift) {
     case Var::c:
       return at("c", shift);
     case Var::m:
-      return at("tanh_c", shift);
+      return at(net.plain_cell ? "c" : "tanh_c", shift);
     case Var::p:
       return fmt::format("(U_n {} + b)", previous);
     case Var::pu:
@@ -59,7 +59,7 @@ std::string slope_text(const Network& net, const Factor& factor) {
   if (net.cell != Cell::elman && (gate || factor.var == Var::c)) {
     const int k = static_cast<int>(factor.var) - static_cast<int>(Var::z0);
     const bool sigmoid = gate && k != 2;
-    const Activation own = sigmoid ? Activation::sigmoid : net.activation;
+    const Activation own = sigmoid ? Activation::sigmoid : gate ? net.activation : net.of_cell();
     const std::string a = text_of(net, activated(net.cell, factor.var), factor.shift);
     if (own == factor.f && own == Activation::sigmoid) return fmt::format("{0} * (1 - {0})", a);
     if (own == factor.f && own == Activation::tanh) return fmt::format("(1 - {}**2)", a);
@@ -185,7 +185,8 @@ std::string Words::line(const Problem& problem, int layer, const Step& step) con
     }
     if (term.matrix != Matrix::none && !term.factors.empty()) text = "(" + text + ")";
     for (const Factor& f : term.factors)
-      if (f.fn != Fn::one) text += " * " + text_of(net, f);
+      if (f.fn != Fn::one && !(f.fn == Fn::slope && f.f == Activation::identity))
+        text += " * " + text_of(net, f);
     if (term.coefficient != 1 && term.coefficient != -1)
       text = fmt::format("{:.3g} * {}", term.coefficient, text);
     if (sum.empty())
