@@ -46,7 +46,8 @@ class Surrogate {
     index_.clear();
     for (std::size_t b = 0; b < problem_.input.batch; ++b) each_piece(b);
     return problem_.loss.evaluate<Complex>(
-        {index_.size(), width, width, problem_.input.batch, rows_.data(), index_}, problem_.target, nullptr);
+        {index_.size(), width, width, problem_.input.batch, rows_.data(), index_, softmax_kernel<Complex>()},
+        problem_.target, nullptr);
   }
 
  private:
