@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "doctor/autodiff.h"
+#include "doctor/plant.h"
 #include "retrograde/doctor/doctor.h"
 
 namespace retrograde::doctor {
@@ -46,6 +47,26 @@ TEST(FalseAlarms, LongTenThousandCorrectGradients) {
   RecordProperty("cannot_tell", t.cannot_tell);
   EXPECT_EQ(t.accused, 0);
   EXPECT_LT(t.cannot_tell, 200);
+}
+
+// Ones sent into the last state, as the sum of its units has them, are what the absolute error would send in
+// the other way; but the loss that is given is neither's.
+TEST(FalseAlarms, MistakesInANetworkWhoseLossIsAnotherAreNoExplanation) {
+  Random random(5);
+  Shape s;
+  s.cell = Cell::lstm, s.head = false, s.last = true;
+  Problem p = random_problem(s, random);
+  p.net.loss = Loss::absolute;
+  std::fill(p.target.begin(), p.target.end(), 9.0);
+  std::vector<Real> claim = gradients_of(p, right_plan(p));
+  for (Real& block : claim)
+    for (double& v : block) v = -v;
+  Case c = make_case(p, claim);
+  for (NamedArray& a : c.arrays)
+    if (a.name == "loss") a.array.values = {0.1234};
+  const Report r = diagnose(c);
+  EXPECT_EQ(r.verdict, Verdict::cannot_tell) << r.text();
+  EXPECT_TRUE(r.findings.empty());
 }
 
 }  // namespace

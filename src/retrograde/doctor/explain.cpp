@@ -35,16 +35,16 @@ void describe_network(const Examination& e, Report& report) {
 
 namespace {
 
-// A free factor on one or two numbers explains anything.
-bool believable(const Problem& problem, const Explanation& e, const std::vector<Target>& targets,
-                bool confirmed) {
+// A free factor on one or two numbers explains anything, and so do mistakes in a network that is another.
+bool believable(const Hypothesis& h, const Explanation& e, const std::vector<Target>& targets) {
+  if (h.refuted()) return false;
   for (const Atom& a : e.atoms) {
     if (a.name != "scale" && a.name != "decay" && a.name != "clip") continue;
-    if (a.name == "scale" && confirmed && name_scale(problem, a.scale).front().name != "block-scaled")
+    if (a.name == "scale" && h.confirmed() && name_scale(h.problem, a.scale).front().name != "block-scaled")
       continue;
     std::size_t entries = 0;
     for (std::size_t i : a.pieces) entries += targets[i].claim.size();
-    if (entries < 3 && a.scale != 0 && (e.atoms.size() > 1 || !confirmed)) return false;
+    if (entries < 3 && a.scale != 0 && (e.atoms.size() > 1 || !h.confirmed())) return false;
   }
   return true;
 }
@@ -92,7 +92,7 @@ bool Explainer::search(const std::vector<Examination>& open, bool pairs) {
     candidates_ += found.candidates;
     if (found.best.empty()) continue;
     const double cost = found.best.front().cost() + e.h->doubt * 0.01;
-    if (!(cost < best) || !believable(e.h->problem, found.best.front(), targets, e.h->confirmed())) continue;
+    if (!(cost < best) || !believable(*e.h, found.best.front(), targets)) continue;
     best = cost;
     say(e, targets, s, found);
     if (best < 1.5) break;
@@ -121,7 +121,7 @@ bool Explainer::search_from_short_points(const Examination& e) {
       Search s(engine, e.h->words, targets, after(0.9), start);
       SearchResult found = s.run(pairs);
       candidates_ += found.candidates;
-      if (found.best.empty() || !believable(e.h->problem, found.best.front(), targets, true)) continue;
+      if (found.best.empty() || !believable(*e.h, found.best.front(), targets)) continue;
       if (all.best.empty() || found.best.front().cost() < all.best.front().cost()) std::swap(all, found);
       for (Explanation& other : found.best)
         if (other.atoms.size() == all.best.front().atoms.size()) all.best.push_back(std::move(other));
@@ -190,7 +190,7 @@ bool Explainer::search_variants(const Examination& e) {
     const SearchResult found = s.run(false);
     candidates_ += found.candidates;
     if (found.best.empty() || found.best.front().cost() > 2.5 ||
-        !believable(e.h->problem, found.best.front(), targets, true))
+        !believable(*e.h, found.best.front(), targets))
       continue;
     say(e, targets, s, found);
     report_.verdict = Verdict::differs;

@@ -24,6 +24,7 @@ struct Hypothesis {
   double loss_gap = -1;  // relative; -1: no loss given, or it is not reproduced
   double outputs_gap = -1;
   double given_loss = 0;
+  bool loss_missed = false;  // a loss is given, and it is not this one's
   double agreement = 0;      // share of the claim's blocks that the right gradient reproduces up to a factor
   bool exact = false;        // it reproduces the whole claim
   bool scale_known = false;  // the reduction is known from the loss; else it is read off the gradient
@@ -33,6 +34,8 @@ struct Hypothesis {
   bool confirmed() const {
     return outputs_gap >= 0 || (sensitive && loss_gap >= 0 && (loss_gap < 1e-11 || agreement > 0));
   }
+  // Nothing speaks for it, and the loss against it.
+  bool refuted() const { return loss_missed && outputs_gap < 0 && agreement == 0; }
   double doubt = 0;
   std::string layout;  // "weights [in, out], arrays (batch, time, features)"
 };

@@ -372,7 +372,7 @@ class Identifier {
     Hypothesis h;
     h.problem = p;
     h.loss_gap = loss_gap;
-    h.given_loss = loss_;
+    h.given_loss = loss_, h.loss_missed = has_loss_ && loss_gap < 0;
     h.scale_known = scale_known;
     h.outputs_gap = outputs_ ? gap_of_outputs(p, z_, *outputs_) : -1;
     const View &x = input_.view, &y = target_.view;
