@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "retrograde/doctor/naming.h"
 #include "retrograde/doctor/placing.h"
 
 namespace retrograde::doctor {
@@ -30,6 +31,58 @@ Roles with_letters(const Roles& roles) {
   for (Datum& d : out.data)
     if (!d.by_hint && d.given.name.size() == 1 && (d.role == Role::outputs || d.role == Role::states))
       d.role = Role::unknown;
+  return out;
+}
+
+bool may_be_a_state(const Block& b) {
+  const std::string l = plain_lower(b.parameter);
+  return !b.claim.empty() && b.shape.size() >= 2 && b.shape.size() <= 3 && !l.empty() &&
+         std::string("wuvb").find(l[0]) == std::string::npos && !suggest(b.parameter).embedding;
+}
+
+// Arrays with a claim that names do not tell from parameters: a start state that is handed on, as from an
+// encoder.
+Roles with_start(const Roles& roles, const std::vector<std::string>& names) {
+  Roles out = roles;
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    const auto at = std::find_if(out.blocks.begin(), out.blocks.end(),
+                                 [&](const Block& b) { return b.parameter == names[k]; });
+    out.data.push_back(
+        {{at->parameter, {at->shape, at->value, Dtype::float64}}, k == 0 ? Role::h0 : Role::c0, false});
+    out.state_blocks.push_back(std::move(*at));
+    out.blocks.erase(at);
+  }
+  return out;
+}
+
+// Letters at the beginning or the end of both.
+std::size_t in_common(const std::string& a, const std::string& b) {
+  const auto front = std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
+  const auto back = std::mismatch(a.rbegin(), a.rend(), b.rbegin(), b.rend()).first - a.rbegin();
+  return static_cast<std::size_t>(std::max(front, back));
+}
+
+std::vector<Roles> with_starts(const Roles& roles) {
+  std::vector<std::string> names;
+  for (const Block& b : roles.blocks)
+    if (may_be_a_state(b)) names.push_back(b.parameter);
+  std::vector<Roles> out;
+  if (has(roles, Role::h0)) return out;
+  // Names that have most in common with another's are weights of several gates.
+  const auto kinship = [&](const std::string& name) {
+    std::size_t most = 0;
+    for (const Block& b : roles.blocks)
+      if (b.parameter != name) most = std::max(most, in_common(name, b.parameter));
+    return most;
+  };
+  std::stable_sort(names.begin(), names.end(),
+                   [&](const std::string& a, const std::string& b) { return kinship(a) < kinship(b); });
+  names.resize(std::min<std::size_t>(names.size(), 3));
+  for (const std::string& h : names) {
+    out.push_back(with_start(roles, {h}));
+    for (const std::string& c : names)
+      if (c != h) out.push_back(with_start(roles, {h, c}));
+  }
   return out;
 }
 
@@ -65,6 +118,8 @@ std::vector<Roles> role_alternatives(const Roles& roles) {
   if (!roles.doubtful.empty()) out.push_back(with_data(roles));
   if (!has(roles, Role::input) && (has(roles, Role::outputs) || has(roles, Role::states)))
     out.push_back(with_letters(roles));
+  for (std::size_t k = 0, n = out.size(); k < n; ++k)
+    for (Roles& other : with_starts(out[k])) out.push_back(std::move(other));
   for (std::size_t k = 0, n = out.size(); k < n; ++k)
     for (std::size_t i = 0; i < out[k].data.size(); ++i) {
       const Datum d = out[k].data[i];

@@ -138,11 +138,32 @@ class Builder {
     return contains(name, {"hh", "rec", "bh", "bu"}) && !contains(name, {"ih"});
   }
 
+  // Of one bias more than gates: the candidate's second, in the product that the reset gate multiplies.
+  std::size_t extra_bias(const Indices& list) const {
+    std::size_t best = 0;
+    int best_rank = -1;
+    for (std::size_t k = 0; k < list.size() && list.size() > 1; ++k) {
+      std::vector<std::string> rest;
+      for (std::size_t i : list)
+        if (i != list[k]) rest.push_back(blocks_[i].parameter);
+      const int rank = 2 * !gates_by_name(cell_, rest).empty() + is_recurrent(list[k]);
+      if (rank > best_rank) best = k, best_rank = rank;
+    }
+    return best;
+  }
+
   // Which gate each of the arrays is, that hold one gate each. Of twice as many the recurrent are the second
   // biases.
   void settle_gates(Indices list) {
     if (list.empty()) return;
     const auto G = static_cast<std::size_t>(dims_.G);
+    if (G > 1 && list.size() % G == 1 && readings_[list[0]].type == ArrayKind::b) {
+      const std::size_t extra = extra_bias(list);
+      gate_[list[extra]] = 2;
+      second_[list[extra]] = true;
+      list.erase(list.begin() + static_cast<long>(extra));
+      if (list.empty()) return;
+    }
     if (list.size() == 2 * G) {
       std::stable_partition(list.begin(), list.end(), [&](std::size_t i) { return !is_recurrent(i); });
       const Indices rest(list.begin() + static_cast<long>(G), list.end());

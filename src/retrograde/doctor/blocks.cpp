@@ -69,8 +69,9 @@ double decay_of(const Problem& problem, Kind k) {
 }
 
 double loss_of(const Problem& p) {
-  double sum = p.net.scale *
-               basic_loss(p, p.net.loss, p.net.head_activation, head_outputs(p, top_states(p, forward(p))));
+  const std::vector<Tape> tapes = forward(p);
+  const Real z = head_outputs(p, pooled(p, top_states(p, tapes)));
+  double sum = p.net.scale * basic_loss(p, p.net.loss, p.net.head_activation, z) + final_loss(p, tapes);
   const auto add = [&](const Real& v, Kind kind) {
     for (double x : v) sum += 0.5 * decay_of(p, kind) * x * x;
   };
@@ -84,7 +85,9 @@ Engine::Engine(const Problem& problem, Rounding* rounding)
     : problem_(problem),
       rounding_(rounding),
       tapes_(forward(problem, rounding)),
-      z_(head_outputs(problem, top_states(problem, tapes_), rounding)) {}
+      z_(head_outputs(problem, pooled(problem, top_states(problem, tapes_)), rounding)) {
+  if (problem.net.pool != Pool::last) pool_shares_ = pool_shares(problem, top_states(problem, tapes_));
+}
 
 void Engine::head(Evaluation& e, const Plan& plan) const {
   e.dy = output_deltas(problem_, plan.head, z_, false, rounding_);
@@ -93,10 +96,13 @@ void Engine::head(Evaluation& e, const Plan& plan) const {
 void Engine::way_up(Evaluation& e, const Plan& plan) const {
   const bool other = plan.head.slope_up != Fn::count;
   e.up = upstream(problem_, plan.head, other ? output_deltas(problem_, plan.head, z_, true, rounding_) : e.dy,
-                  rounding_);
-  if (problem_.final_gradient.empty() || plan.drop_final_gradient) return;
-  const std::size_t row = problem_.final_gradient.size(), at = static_cast<std::size_t>(problem_.T - 1) * row;
-  for (std::size_t i = 0; i < row; ++i) e.up[at + i] += problem_.final_gradient[i];
+                  pool_shares_, rounding_);
+  if (plan.drop_final_gradient) return;
+  const std::size_t row = problem_.final_gradient.size();
+  for (std::size_t i = 0; i < row; ++i) {
+    const int end = problem_.end[i * static_cast<std::size_t>(problem_.B) / row];
+    e.up[static_cast<std::size_t>(end - 1) * row + i] += problem_.final_gradient[i];
+  }
 }
 
 void Engine::sweep(Evaluation& e, const Plan& plan, int layer) const {
@@ -196,7 +202,7 @@ Product Engine::right_product(const Piece& piece, int reset_form) const {
       if (after) p.left = Back::dp;
       break;
     case Kind::V:
-      p.right = Var::h;
+      p.right = problem_.net.pool == Pool::last ? Var::h : Var::pool;
       break;
     case Kind::E:
       p.right = Var::token;

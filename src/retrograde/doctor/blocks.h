@@ -92,7 +92,7 @@ class Engine {
   const Problem& problem_;
   Rounding* rounding_;
   std::vector<Tape> tapes_;
-  Real z_;
+  Real z_, pool_shares_;
   mutable std::map<Var, Real> head_sides_;  // joined quantities, with two directions
 };
 

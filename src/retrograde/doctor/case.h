@@ -20,8 +20,8 @@ using Arrays = std::vector<NamedArray>;
 // Overrides, all optional ("" is "find out").
 struct Hints {
   // Array name -> "input", "target", "h0", "c0", "lengths", "mask", "loss", "outputs", "states", "upstream"
-  // (dL/dh given from outside), "final gradient" (dL/dh_T), "parameter", "gradient of NAME", "numeric
-  // gradient of NAME", "ignore".
+  // (dL/dh given from outside), "final gradient" (dL/dh_T), "final cell gradient" (dL/dc_T), "parameter",
+  // "gradient of NAME", "numeric gradient of NAME", "ignore".
   std::map<std::string, std::string> roles;
   std::string cell;             // "elman", "lstm", "gru", "gru-reset-before"
   std::string activation;       // "tanh", "relu", ...

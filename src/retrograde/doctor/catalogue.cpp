@@ -79,6 +79,7 @@ void lay_out(Page& page, const Problem& p) {
                         0,    7,     1};
       Product right;
       right.right = kind == Kind::W ? Var::x : kind == Kind::U || kind == Kind::V ? Var::h : Var::none;
+      if (kind == Kind::V && p.net.pool != Pool::last) right.right = Var::pool;
       right.shift = kind == Kind::U ? -1 : 0;
       for (const BlockMistake& m : block_mistakes(p, words, piece, right))
         if (!m.name.empty()) put(page, m.name, {cell, "one block", m.sentence, m.fix});
@@ -157,6 +158,14 @@ std::string catalogue_page() {
   lay_out(page, plain);
   lay_out(page, specimen(Cell::elman, 1, true, false));
   lay_out(page, specimen(Cell::elman, 1, false, true));
+  for (const Pool pool : {Pool::mean, Pool::sum}) {
+    Problem p = specimen(Cell::elman, 1, false, true);
+    p.net.pool = pool;
+    lay_out(page, p);
+  }
+  Problem final = specimen(Cell::lstm, 1, false, false);
+  final.final_gradient.assign(21, 1), final.final_cell_gradient.assign(21, 1);
+  lay_out(page, final);
   for (const auto& [reach, chunk] : {std::pair(2, 0), {-1, 2}}) {  // a truncation that the author means
     Problem p = specimen(Cell::elman, 1, false, false);
     p.net.reach = reach, p.net.chunk = chunk;

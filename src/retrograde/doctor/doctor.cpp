@@ -83,12 +83,15 @@ class Diagnosis {
       if (!asked) std::erase_if(asked_.arrays, [&](const NamedArray& b) { return b.name == a.name; });
       asked_.arrays.push_back({asked ? fmt::format("d_{}", a.name) : a.name, a.array});
     }
-    const bool knows_loss = std::any_of(roles.data.begin(), roles.data.end(),
-                                        [](const Datum& d) { return d.role == Role::loss; });
-    if (program_->has_loss() && !knows_loss)
+    if (program_->has_loss() && !knows_loss(roles))
       asked_.arrays.push_back(
           {"loss", {{}, {program_->loss(program_->parameters(), program_->batch())}, Dtype::float64}});
     return find_roles(asked_);
+  }
+
+  static bool knows_loss(const Roles& roles) {
+    return std::any_of(roles.data.begin(), roles.data.end(),
+                       [](const Datum& d) { return d.role == Role::loss; });
   }
 
   void tell(const std::string& what) const {
@@ -170,8 +173,11 @@ class Diagnosis {
     }
     if (open.empty()) return unrecognised(roles);
     const double spent = std::chrono::duration<double>(Clock::now() - start_).count();
+    // A loss that no reading makes speaks against all of them.
+    const bool spoken_against = knows_loss(roles) && !hypotheses.front().confirmed();
+    const double seconds = options_.seconds;
     Explainer explainer(conduct_.empty() ? program_.get() : nullptr, precision_,
-                        std::max(0.5 * options_.seconds, options_.seconds - spent),
+                        spoken_against ? 0.25 * seconds : std::max(0.5 * seconds, seconds - spent),
                         [this](const std::string& what) { tell(what); });
     if (auto report = explainer.run(open)) {
       report_ = *std::move(report);

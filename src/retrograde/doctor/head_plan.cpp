@@ -161,13 +161,19 @@ Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, 
         }
       for (int k = 0; k < n; ++k) to[k] *= head.coefficient;
       if (rounding)
-        for (int k = 0; k < n; ++k)
-          to[k] += head.coefficient * std::max(std::abs(to[k] / head.coefficient), 1.0) * (*rounding)();
+        for (int k = 0; k < n; ++k) {
+          double size = std::max(std::abs(to[k] / head.coefficient), 1.0);
+          // Written as (p - t) / (p (1 - p)) times p (1 - p), where 1 - p is known to a rounding of one.
+          if (head.loss == Loss::binary_cross_entropy && f == Activation::sigmoid)
+            size = std::max(size, std::abs(to[k] / head.coefficient) / std::max(slope(f, zt[k]), 1e-300));
+          to[k] += head.coefficient * size * (*rounding)();
+        }
     }
   return d;
 }
 
-Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, Rounding* rounding) {
+Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, const Real& shares,
+              Rounding* rounding) {
   const int T = problem.T, B = problem.B, H = problem.H(), O = problem.O, row = B * H;
   Real own(static_cast<std::size_t>(T * row), 0);
   if (!problem.net.head || head.identity)
@@ -182,6 +188,11 @@ Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, 
         own.data(), T * B, O, H);
   else
     multiply_back(deltas.data(), problem.V.data(), own.data(), T * B, O, H);
+  if (!shares.empty()) {  // the one output's error to every step
+    Real sum(static_cast<std::size_t>(row), 0);
+    for (std::size_t i = 0; i < own.size(); ++i) sum[i % sum.size()] += own[i];
+    for (std::size_t i = 0; i < own.size(); ++i) own[i] = shares[i] * sum[i % sum.size()];
+  }
   if (rounding)
     for (double& v : own) v += v * (*rounding)();
   if (head.up_coefficient != 1)
@@ -210,6 +221,9 @@ Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, 
         break;
       case Inject::last_only:
         if (t == T - 1) add(t, t);
+        break;
+      case Inject::first_only:
+        if (t == 0) add(t, t);
         break;
       case Inject::last_everywhere:
         add(t, T - 1);

@@ -92,7 +92,9 @@ void add_state_blocks(Hypothesis& h, const Roles& roles) {
 // gives the same.
 bool sensitive(Problem p, double gap) {
   const auto loss = [&] {
-    return basic_loss(p, p.net.loss, p.net.head_activation, head_outputs(p, top_states(p, forward(p))));
+    const std::vector<Tape> tapes = forward(p);
+    const Real z = head_outputs(p, pooled(p, top_states(p, tapes)));
+    return p.net.scale * basic_loss(p, p.net.loss, p.net.head_activation, z) + final_loss(p, tapes);
   };
   const double before = loss();
   for (Layer& layer : p.layers)
@@ -282,9 +284,14 @@ std::string describe(const Hypothesis& h) {
                                ? "linear head"
                                : fmt::format("{} head", name(net.head_activation));
   return fmt::format("{}, {}{}, {}, {} {}; {}", cell, layers, name(net.activation), head, net.reduction,
-                     net.loss == Loss::upstream ? ""
-                     : net.last_output          ? "over the last step's output"
-                                                : "over every step",
+                     !net.head && net.loss == Loss::upstream ? ""
+                     : net.pool != Pool::last
+                         ? fmt::format("over the one output that is made of the {} of the states",
+                                       net.pool == Pool::mean  ? "mean"
+                                       : net.pool == Pool::sum ? "sum"
+                                                               : "maximum")
+                     : net.last_output ? "over the last step's output"
+                                       : "over every step",
                      h.layout);
 }
 

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <utility>
 
 #include "retrograde/doctor/alternatives.h"
+#include "retrograde/doctor/cotangents.h"
 #include "retrograde/doctor/losses.h"
 #include "retrograde/doctor/placing.h"
 
@@ -227,10 +229,10 @@ class Identifier {
       if (own_ends && p.net.directions == 1) return;
       p.net.own_ends = own_ends;
       states_ = top_states(p, tapes);
-      z_ = head_outputs(p, states_);
-      for (const Datum& d : roles_->data)
-        if (d.role == Role::upstream && !p.net.head) return given_upstream(p, s, d.given);
+      pools_.clear();
+      if (!p.net.head && cotangents_pass(p, s, tapes)) continue;
       targets_pass(p, s);
+      no_target_pass(p, s);
       if (!p.net.head && p.H() > 1) first_unit_pass(p, s);
     }
   }
@@ -238,9 +240,9 @@ class Identifier {
   void targets_pass(Problem& p, const Structure& s) {
     for (const Datum* target : candidates(Role::target))
       for (const View& v : views(target->given.array.shape)) {
-        if (!place_target(target->given.array, v, p) || (p.net.own_ends && !p.net.last_output)) continue;
+        if (!place_target(target->given.array, v, p)) continue;
         target_ = {target->given.name, v};
-        target_pass(p, s);
+        output_forms_pass(p, s);
       }
   }
 
@@ -249,33 +251,58 @@ class Identifier {
     p.V.assign(static_cast<std::size_t>(p.H()), 0);
     p.V[0] = 1;
     p.O = 1, p.net.head = true, p.net.first_unit = true;
-    z_ = head_outputs(p, states_);
+    pools_.clear();
     targets_pass(p, s);
   }
 
-  // No head: dL/dh comes from outside, and a loss that is given with it can only be the sum of h dL/dh.
-  void given_upstream(Problem& p, const Structure& s, const NamedArray& given) {
-    p.net.loss = Loss::upstream;
-    p.net.reduction = "the gradient of the states is given";
-    for (const View& v : views(given.array.shape)) {
-      if (v.F != p.H() || (v.B && v.B != p.B) || (!v.B && p.B > 1)) continue;
-      if (v.T && v.T != p.T) continue;
-      p.net.last_output = !v.T && p.T > 1;
-      p.target = read(v, given.array.values, p.T, p.B, p.H());
-      target_ = {given.name, v};
-      double gap = -1;
-      if (has_loss_ && !loss_failed_) {
-        double sum = 0, size = 0;
-        for (std::size_t k = 0; k < states_.size(); ++k) {
-          if (p.net.last_output && k < states_.size() - p.target.size() / static_cast<std::size_t>(p.T))
-            continue;
-          sum += states_[k] * p.target[k], size += std::abs(states_[k] * p.target[k]);
-        }
-        gap = std::abs(sum - loss_) / std::max(size, 1e-300);
-        if (!(gap <= (loss_single_ ? 3e-6 : 1e-6))) continue;
-      }
-      record(p, s, gap, true);
+  void output_forms_pass(const Problem& placed, const Structure& s) {
+    for (const OutputForm& form : output_forms(target_.view, placed)) {
+      // Each direction's own last state makes a difference to nothing else.
+      if (placed.net.own_ends && (!form.last_output || form.pool != Pool::last)) continue;
+      Problem p = placed;
+      usual_ = form.last_output == placed.net.last_output && form.pool == Pool::last;
+      take_form(form, p);
+      read_states(p);
+      target_pass(p, s);
     }
+  }
+
+  // The loss is of the outputs alone: half their squares, their sum.
+  void no_target_pass(Problem& p, const Structure& s) {
+    const bool named = std::any_of(roles_->data.begin(), roles_->data.end(),
+                                   [](const Datum& d) { return d.role == Role::target; });
+    if (!has_loss_ || loss_failed_ || null_token_ || named || settled()) return;
+    target_ = {};
+    target_.view.T = p.T;
+    p.mask.clear();
+    p.net.last_output = false;
+    for (const double constant : {0.0, 1.0}) {
+      p.target.assign(static_cast<std::size_t>(p.T * p.B * p.O), constant);
+      output_forms_pass(p, s);
+    }
+  }
+
+  // What the head reads, and makes of it.
+  void read_states(const Problem& p) {
+    const auto [at, fresh] = pools_.try_emplace(p.net.pool);
+    if (fresh) {
+      at->second.first = pooled(p, states_);
+      at->second.second = head_outputs(p, at->second.first);
+    }
+    tops_ = at->second.first, z_ = at->second.second;
+  }
+
+  // No head, and the states times given numbers. True if the arrays' names leave nothing else.
+  bool cotangents_pass(const Problem& p, const Structure& s, const std::vector<Tape>& tapes) {
+    std::optional<double> loss;
+    if (has_loss_ && !loss_failed_) loss = loss_;
+    for (const Cotangents& c : cotangents(*roles_, p, tapes, loss, loss_single_ ? 3e-6 : 1e-6)) {
+      if (p.net.own_ends && !c.problem.net.last_output) continue;
+      target_ = c.states, z_ = states_;
+      record(c.problem, s, c.loss_gap, true, c.doubt);
+    }
+    return std::any_of(roles_->data.begin(), roles_->data.end(),
+                       [](const Datum& d) { return d.role == Role::upstream; });
   }
 
   void target_pass(Problem& p, const Structure& s) {
@@ -330,7 +357,8 @@ class Identifier {
   void judge(Problem& p, const Structure& s) {
     if (has_loss_ && !loss_failed_) {
       const double basic = basic_loss(p, p.net.loss, p.net.head_activation, z_);
-      if (const double size = largest_square(p.target); loss_ <= 1e-24 * size && basic <= 1e-24 * size)
+      if (const double size = largest_square(p.target);
+          std::abs(loss_) <= 1e-24 * size && basic <= 1e-24 * size)
         return record(p, s, 0, false);
       const double rounding = loss_single_ ? 8 * 0x1p-24 * loss_rounding(p, z_) : 0;
       for (const Reduction& r : reductions(p)) {
@@ -352,7 +380,9 @@ class Identifier {
     p.net.scale = 1;
     p.net.reduction = std::string(name(p.net.loss));
     // With the gradient alone to go by, a few readings that it contradicts are kept, for what they are worth.
-    if (!head_agrees(p, states_, z_, blocks_of(s), roles_->single) && ++contradicted_ > 40) return;
+    const bool agrees = head_agrees(p, tops_, z_, blocks_of(s), roles_->single);
+    if (!usual_ && !(p.net.head && !p.net.first_unit && agrees)) return;
+    if (!agrees && ++contradicted_ > 40) return;
     record(p, s, -1, false);
   }
 
@@ -368,7 +398,7 @@ class Identifier {
     return out;
   }
 
-  void record(const Problem& p, const Structure& s, double loss_gap, bool scale_known) {
+  void record(const Problem& p, const Structure& s, double loss_gap, bool scale_known, double doubt = 0) {
     Hypothesis h;
     h.problem = p;
     h.loss_gap = loss_gap;
@@ -376,7 +406,8 @@ class Identifier {
     h.scale_known = scale_known;
     h.outputs_gap = outputs_ ? gap_of_outputs(p, z_, *outputs_) : -1;
     const View &x = input_.view, &y = target_.view;
-    h.doubt = s.doubt + x.doubt + y.doubt + (x.axes != y.axes && x.axes.size() == y.axes.size() ? 0.3 : 0);
+    h.doubt =
+        doubt + s.doubt + x.doubt + y.doubt + (x.axes != y.axes && x.axes.size() == y.axes.size() ? 0.3 : 0);
     // Habit, where nothing else speaks: tanh, no constant in the forget gate.
     const Activation f = p.net.activation;
     h.doubt += f == Activation::tanh ? 0 : f == Activation::relu || f == Activation::sigmoid ? 0.5 : 0.8;
@@ -421,7 +452,9 @@ class Identifier {
   bool others_ = true;  // other cells are of interest while nothing is settled
   bool wide_ = false, start_in_front_ = false, null_token_ = false, loss_failed_ = false;
   Sequence input_, target_;
-  Real states_, z_;
+  bool usual_ = true;       // one output where the target has no steps, one a step where it has
+  Real states_, tops_, z_;  // the last layer's states, what the head reads of them, and makes of that
+  std::map<Pool, std::pair<Real, Real>> pools_;
 };
 
 }  // namespace

@@ -28,17 +28,19 @@ bool is_round(double v) {
 
 std::vector<Objective> objectives(bool head) {
   std::vector<Objective> out = {{Loss::squared, Activation::identity}};
-  if (!head) return out;
+  if (!head) return out;  // the states times given numbers: cotangents.h
   out.push_back({Loss::softmax_cross_entropy, Activation::softmax});
   out.push_back({Loss::binary_cross_entropy, Activation::sigmoid});
   for (Activation f :
        {Activation::sigmoid, Activation::tanh, Activation::softmax, Activation::relu, Activation::leaky_relu,
         Activation::elu, Activation::softsign, Activation::softplus, Activation::sin})
-    if (head) out.push_back({Loss::squared, f});
+    out.push_back({Loss::squared, f});
   out.push_back({Loss::absolute, Activation::identity});
   out.push_back({Loss::huber, Activation::identity});
   for (Activation f : {Activation::sigmoid, Activation::tanh})
-    if (head) out.push_back({Loss::absolute, f}), out.push_back({Loss::huber, f});
+    out.push_back({Loss::absolute, f}), out.push_back({Loss::huber, f});
+  for (Activation f : {Activation::identity, Activation::sigmoid, Activation::tanh, Activation::softmax})
+    out.push_back({Loss::upstream, f});
   return out;
 }
 

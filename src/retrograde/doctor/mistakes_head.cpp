@@ -36,7 +36,7 @@ class Adder {
   Mistakes& to_;
 };
 
-enum Entry { kLoss = -1000, kSlope, kUp, kMatrix, kInject, kMask };
+enum Entry { kLoss = -1000, kSlope, kUp, kMatrix, kInject, kMask, kFinal };
 
 void add_loss(const Problem& problem, Adder& to) {
   const Network& net = problem.net;
@@ -205,7 +205,8 @@ void add_slope(const Problem& problem, Adder& to) {
 
 // One output a sequence, and code that looks for it in row 0.
 void add_wrong_step(const Problem& problem, Adder& to) {
-  if (!problem.net.last_output || !problem.net.head || problem.T < 2) return;
+  if (!problem.net.last_output || !problem.net.head || problem.T < 2 || problem.net.pool != Pool::last)
+    return;
   const auto sentence = [](const char* what) {
     return fmt::format(
         "the output belongs to the last step, but its error stands at step 0, with that step's {}; from step "
@@ -221,6 +222,63 @@ void add_wrong_step(const Problem& problem, Adder& to) {
   to.add("output-gradient-at-wrong-step", "the head, and dh",
          sentence("pre-activation in g' and state in dV"), fix, "t = 0", 0.02, kInject,
          [](HeadPlan& h) { h.at_first = h.slope_at_first = true; });
+}
+
+// The given gradients of the final states.
+void add_final_mistakes(const Problem& problem, Mistakes& to) {
+  const auto top = problem.layers.size() - 1;
+  const auto add = [&](const char* which, const char* fix, std::function<void(Plan&)> patch) {
+    Mistake m{"final-state-gradient-dropped",
+              which,
+              fmt::format("the gradient of the {} that is given is left out", which),
+              fix,
+              "",
+              -1,
+              0.03,
+              {kFinal},
+              {},
+              {}};
+    m.patch = std::move(patch);
+    to.push_back(std::move(m));
+  };
+  const bool h = !problem.final_gradient.empty(), c = !problem.final_cell_gradient.empty();
+  if (h) add("final state", "start with dh_next = dh_T", [](Plan& p) { p.drop_final_gradient = true; });
+  if (c)
+    add("final cell state", "start with dc_next = dc_T",
+        [top](Plan& p) { p.layers[top].drop_final_cell = true; });
+  if (h && c)
+    add("final states", "start with dh_next = dh_T and dc_next = dc_T",
+        [top](Plan& p) { p.drop_final_gradient = p.layers[top].drop_final_cell = true; });
+}
+
+// The head reads the mean, the sum or the maximum of all states.
+void add_pool_mistakes(const Problem& problem, Adder& to) {
+  using Inject = HeadPlan::Inject;
+  const Pool pool = problem.net.pool;
+  const char *dh = "dh", *fix = pool == Pool::mean  ? "dh[t] += dpool / T at every step"
+                                : pool == Pool::sum ? "dh[t] += dpool at every step"
+                                                    : "dh[t] += dpool where h[t] is the maximum";
+  const auto inject = [&](const char* name, std::string sentence, double weight, Inject how) {
+    to.add(name, dh, std::move(sentence), fix, "", weight, kInject, [how](HeadPlan& h) { h.inject = how; });
+  };
+  inject("upstream-missing", "the pooled error reaches the last step alone", 0.03, Inject::last_only);
+  to.all().back().aliases = {"output-gradient-at-wrong-step"};
+  inject("upstream-missing", "the pooled error reaches step 0 alone", 0.06, Inject::first_only);
+  to.all().back().aliases = {"output-gradient-at-wrong-step"};
+  inject("output-gradient-at-wrong-step", "the error of all steps is sent in at the last", 0.05,
+         Inject::last);
+  inject("output-gradient-at-wrong-step", "the error of all steps is sent in at step 0", 0.06, Inject::first);
+  if (pool == Pool::max)
+    inject("output-gradient-at-wrong-step", "the error of all steps is added at every step", 0.05,
+           Inject::everywhere);
+  const double T = problem.T;
+  if (pool == Pool::max) return;
+  const double factor = pool == Pool::mean ? T : 1 / T;
+  to.add("time-mean-or-sum", dh,
+         pool == Pool::mean ? "the pooled error is not divided by the number of steps"
+                            : "the pooled error is divided by the number of steps",
+         fix, "", 0.03, kMatrix, [factor](HeadPlan& h) { h.up_coefficient = factor; });
+  to.all().back().aliases = {"block-scaled"};
 }
 
 }  // namespace
@@ -273,8 +331,10 @@ void add_upstream_mistakes(const Problem& problem, const Words& words, Mistakes&
             [](HeadPlan& h) { h.up_coefficient = -1; });
   adder.add("upstream-missing", "dh", "the outputs' errors never reach the state", fix, "", 0.05, kInject,
             [](HeadPlan& h) { h.inject = Inject::none; });
+  add_final_mistakes(problem, to);
   if (problem.T < 2) return;
   const char* wrong = "output-gradient-at-wrong-step";
+  if (problem.net.pool != Pool::last) return add_pool_mistakes(problem, adder);
   if (problem.net.last_output) {
     adder.add(wrong, "dh", "the output belongs to the last step, but its error is sent in at step 0",
               "send dy in at t = T-1", "", 0.02, kInject, [](HeadPlan& h) { h.inject = Inject::first; });

@@ -143,6 +143,21 @@ void add_lookups(const Problem& problem, const Piece& piece, const Product& righ
                p.right = Var::h;
                p.shift = s;
              });
+  if (right.right == Var::pool) {
+    struct Instead {
+      Var v;
+      Replay which;
+      const char* what;
+    };
+    for (const Instead& i : {Instead{Var::h, Replay::own, "last step's state"},
+                             Instead{Var::h, Replay::first, "first step's state"},
+                             Instead{Var::x, Replay::own, "last step's input"}}) {
+      to.add("layer-input-wrong", fmt::format("it uses the {}, where the pooled states are due", i.what),
+             "use what the head reads", 0.04, [i](Product& p) { p.right = i.v, p.replay = i.which; });
+      to.also("state-index-shifted");
+    }
+    return;
+  }
   if (piece.kind == Kind::V) {
     to.add("state-index-shifted", "it uses h[t-1], where the same step's state h[t] is due", "use h[t]", 0.02,
            [](Product& p) { p.shift = -1; });

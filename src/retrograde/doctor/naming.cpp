@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <numeric>
 
 namespace retrograde::doctor {
 
@@ -77,6 +78,11 @@ std::vector<int> gates_by_name(Cell cell, const std::vector<std::string>& names)
         claim(2, {'g', 'c', 'a', 'n', 'u', 'z', 'j', 'h', 's'});
   else
     claim(0, {'r'}), claim(1, {'z', 'u'}), claim(2, {'n', 'h', 'c', 'g', 't', 'w', 's'});
+  const auto open = std::count(gate.begin(), gate.end(), -1);
+  const int all = cell == Cell::lstm ? 4 : 3;
+  if (open == 1 && static_cast<int>(gate.size()) == all)  // the others tell which it is
+    *std::find(gate.begin(), gate.end(), -1) =
+        all * (all - 1) / 2 - std::accumulate(gate.begin(), gate.end(), 1);
   return std::count(gate.begin(), gate.end(), -1) ? std::vector<int>() : gate;
 }
 

@@ -34,6 +34,10 @@ enum class Activation {
 };
 enum class Loss { squared, absolute, huber, softmax_cross_entropy, binary_cross_entropy, upstream };
 
+// What the head reads where there is one output a sequence: the last step's state, or the mean, the sum or
+// the maximum of all steps' states.
+enum class Pool { last, mean, sum, max };
+
 enum class Decays {
   matrices,
   everything,
@@ -51,7 +55,8 @@ struct Network {
   Loss loss = Loss::squared;
   double scale = 1;          // loss = scale * (1/2 sum (y-t)^2 | sum |y-t| | sum of cross entropies ...)
   std::string reduction;     // the scale in words
-  bool last_output = false;  // one output a sequence, from each row's last step
+  bool last_output = false;  // one output a sequence, at each row's last step
+  Pool pool = Pool::last;    // what that one is made of
   // The truncation that the author means: steps that an output's error goes back (-1: all), or the length of
   // the pieces between which the carry is cut (0: none).
   int reach = -1, chunk = 0;
@@ -88,7 +93,8 @@ struct Problem {
   Real target;           // [T,B,O], dense (tokens as one-hot rows), or the given upstream gradient [T,B,H]
   std::vector<int> end;  // [B] number of valid steps
   std::vector<char> mask;  // [T,B] which outputs the loss counts, or empty: all that `end` allows
-  Real final_gradient;     // dL/dh_T given from outside, [B,H] or empty
+  // dL/dh_T and dL/dc_T of the last layer, given from outside, [B,H] or empty.
+  Real final_gradient, final_cell_gradient;
   bool ragged() const {
     for (int e : end)
       if (e != T) return true;

@@ -146,12 +146,15 @@ bool place_states(const Roles& roles, bool start_in_front, bool columns, Problem
     if ((cell || d.role == Role::h0) && !place_start(d.given.array, cell, columns, next[cell], p))
       return false;
   }
-  if (const Array* final = find(roles, Role::final_gradient); final && p.net.directions == 1)
-    for (const View& v : views(final->shape))
-      if (v.F == p.H() && (!v.B || v.B == p.B) && v.T <= 1) {
-        p.final_gradient = read(v, final->values, 1, p.B, p.H());
-        break;
-      }
+  for (const auto& [role, part] : {std::pair(Role::final_gradient, &Problem::final_gradient),
+                                   std::pair(Role::final_cell_gradient, &Problem::final_cell_gradient)})
+    if (const Array* final = find(roles, role);
+        final && p.net.directions == 1 && (role == Role::final_gradient || p.net.cell == Cell::lstm))
+      for (const View& v : views(final->shape))
+        if (v.F == p.H() && (!v.B || v.B == p.B) && v.T <= 1) {
+          p.*part = read(v, final->values, 1, p.B, p.H());
+          break;
+        }
   return true;
 }
 
@@ -193,6 +196,31 @@ bool place_target(const Array& target, const View& v, Problem& p) {
       p.mask.push_back(ids[k] >= 0 &&
                        (!p.net.last_output || k + static_cast<std::size_t>(p.B) >= ids.size()));
   return true;
+}
+
+std::vector<OutputForm> output_forms(const View& target, const Problem& p) {
+  std::vector<OutputForm> out = {{p.net.last_output, Pool::last}};
+  if (p.T < 2 || !p.mask.empty()) return out;
+  if (target.T) {
+    out.push_back({true, Pool::last});
+  } else {
+    for (const Pool pool : {Pool::mean, Pool::sum, Pool::max})
+      if (pool != Pool::max || !p.net.summed) out.push_back({true, pool});
+    out.push_back({false, Pool::last});  // one target for every step
+  }
+  return out;
+}
+
+void take_form(const OutputForm& form, Problem& p) {
+  p.net.last_output = form.last_output, p.net.pool = form.pool;
+  if (!form.last_output) return;
+  const auto row = p.target.size() / static_cast<std::size_t>(p.T),
+             width = row / static_cast<std::size_t>(p.B);
+  const Real all = p.target;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto end = static_cast<std::size_t>(p.end[i % row / width]);
+    p.target[i] = all[(end - 1) * row + i % row];
+  }
 }
 
 }  // namespace retrograde::doctor

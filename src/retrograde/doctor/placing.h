@@ -25,4 +25,14 @@ bool place_features(const Roles& roles, const Structure& structure, Problem& pro
 // The target: dense, or tokens, of which negative ones are not counted.
 bool place_target(const Array& target, const View& view, Problem& problem);
 
+// Which outputs a placed target belongs to.
+struct OutputForm {
+  bool last_output;
+  Pool pool;
+};
+// The usual one first: every step's, where the target has steps, else the last step's.
+std::vector<OutputForm> output_forms(const View& target, const Problem& problem);
+// The problem with outputs of this form; with one output a sequence every row holds its target.
+void take_form(const OutputForm& form, Problem& problem);
+
 }  // namespace retrograde::doctor

@@ -148,7 +148,8 @@ struct LayerPlan {
   // With two directions: the outputs' errors not in this direction's own order; the other direction's share
   // of them.
   bool up_in_order = false, up_of_other = false;
-  int reset_form = -1;  // GRU: the steps' own reset form, 1 after, 0 before; -1 the network's
+  bool drop_final_cell = false;  // the given dL/dc_T
+  int reset_form = -1;           // GRU: the steps' own reset form, 1 after, 0 before; -1 the network's
 };
 
 // How a wrong head or loss derivative differs from the right one.
@@ -179,6 +180,7 @@ struct HeadPlan {
     last,             // all at step T-1
     everywhere,       // all at every step
     last_only,        // the last one at its own step, no other
+    first_only,       // the first one
     last_everywhere,  // the last one at every step
     first_everywhere,
     reversed,  // step T-1-t's
@@ -195,7 +197,7 @@ struct HeadPlan {
 struct Plan {
   HeadPlan head;
   std::vector<LayerPlan> layers;
-  bool drop_final_gradient = false;
+  bool drop_final_gradient = false;  // the given dL/dh_T
 };
 
 // The right table.
@@ -215,8 +217,10 @@ Real activated_outputs(const Problem& problem, const Real& z);
 // dL/d(head pre-activation) [T,B,O] by the head plan; z are head_outputs.
 Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, bool way_up,
                    Rounding* rounding = nullptr);
-// dL/dh [T,B,H] entering the last layer.
-Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, Rounding* rounding = nullptr);
+// dL/dh [T,B,H] entering the last layer. `shares`: where the head reads a pool of the states, what it has of
+// each.
+Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, const Real& shares,
+              Rounding* rounding = nullptr);
 // A matrix [rows, cols] as a slice sees it that is so many columns off, with the bias beyond its columns.
 Real columns_off(const double* w, const double* bias, int rows, int cols, int off);
 // One layer's sweep.

@@ -114,6 +114,8 @@ void put_target(const Problem& p, const View& v, Array& to) {
 // Whether targets may be anything between the outputs and the given ones.
 bool targets_are_free(const Hypothesis& h) {
   const Problem& p = h.problem;
+  const bool one_for_every_step = p.T > 1 && !p.net.last_output && h.target.view.T == 0;
+  if (one_for_every_step || h.target.name.empty()) return false;
   return p.net.loss == Loss::upstream || (p.net.loss != Loss::absolute && (h.target.view.F > 0 || p.O == 1));
 }
 

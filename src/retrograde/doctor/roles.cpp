@@ -132,6 +132,8 @@ constexpr Word kWords[] = {{"x", Role::input},
                            {"prevs", Role::h0},
                            {"hidden", Role::unknown},
                            {"hx", Role::h0},
+                           {"ctx", Role::h0},
+                           {"context", Role::h0},
                            {"h", Role::unknown},
                            {"statein", Role::h0},
                            {"c0", Role::c0},
@@ -208,7 +210,12 @@ constexpr Word kWords[] = {{"x", Role::input},
                            {"dht", Role::final_gradient},
                            {"dhlast", Role::final_gradient},
                            {"dhn", Role::final_gradient},
-                           {"dhfinal", Role::final_gradient}};
+                           {"dhfinal", Role::final_gradient},
+                           {"dcnext", Role::final_cell_gradient},
+                           {"dct", Role::final_cell_gradient},
+                           {"dclast", Role::final_cell_gradient},
+                           {"dcn", Role::final_cell_gradient},
+                           {"dcfinal", Role::final_cell_gradient}};
 
 Role role_by_name(const NamedArray& a) {
   std::string l = lower(plain(a.name));
@@ -238,6 +245,7 @@ Role role_by_hint(const std::string& hint) {
                             {"states", Role::states},
                             {"upstream", Role::upstream},
                             {"final gradient", Role::final_gradient},
+                            {"final cell gradient", Role::final_cell_gradient},
                             {"ignore", Role::ignore}};
   for (const Word& w : words)
     if (hint == w.name) return w.role;

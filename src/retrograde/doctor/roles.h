@@ -23,6 +23,7 @@ enum class Role {
   states,
   upstream,
   final_gradient,
+  final_cell_gradient,
   ignore
 };
 

@@ -147,7 +147,7 @@ class Enumerator {
       auto full = [&](ArrayKind t) { return count(t, l, true) == 1 || count(t, l, false) == G; };
       if (!full(ArrayKind::joined) && !(full(ArrayKind::W) && full(ArrayKind::U))) return false;
       if (full(ArrayKind::joined) && (any(ArrayKind::W, l) || any(ArrayKind::U, l))) return false;
-      if (G > 1 && count(ArrayKind::b, l, false) % G) return false;
+      if (G > 1 && count(ArrayKind::b, l, false) % G > (cell_ == Cell::gru ? 1 : 0)) return false;
       const bool inside = std::any_of(chosen_.begin(), chosen_.end(), [&](const ArrayReading& r) {
         return r.layer == l && r.bias && r.type < ArrayKind::V;
       });
@@ -166,6 +166,8 @@ class Enumerator {
   // Layers in the order of the digits in the names.
   double layer_doubt() const {
     double doubt = 0;
+    for (int l = 0; l < static_cast<int>(dims_.H.size()); ++l)  // the candidate alone has a second bias
+      if (dims_.G > 1 && count(ArrayKind::b, l, false) % dims_.G) doubt += 0.4;
     for (std::size_t i = 0; i < blocks_.size(); ++i)
       for (std::size_t k = 0; k < i; ++k) {
         if (chosen_[i].type >= ArrayKind::V || chosen_[k].type >= ArrayKind::V) continue;

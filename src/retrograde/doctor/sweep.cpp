@@ -64,7 +64,7 @@ class Sweeper {
 
  private:
   bool cut(int from, Back source) const {
-    if (plan_.chunk <= 0 || (from - plan_.chunk_offset) % plan_.chunk != 0) return false;
+    if (from >= T_ || plan_.chunk <= 0 || (from - plan_.chunk_offset) % plan_.chunk != 0) return false;
     return source == Back::hc ? plan_.cut_h : plan_.cut_c;
   }
 
@@ -174,6 +174,9 @@ Deltas run(const Problem& problem, int layer, const LayerPlan& plan, const Tape&
   Sweeper sweeper(problem, layer, plan, tape, rounding);
   const int from = problem.T - 1 - plan.last, to = plan.first;
   Deltas all = sweeper.fresh(up);
+  const Real& final = problem.final_cell_gradient;
+  if (layer + 1 == static_cast<int>(problem.layers.size()) && !plan.drop_final_cell)
+    std::copy(final.begin(), final.end(), all.at(Back::cc, problem.T));
   const int reach = plan.reach < 0 && plan.outer_slope > 0 ? problem.T - 1 : plan.reach;
   if (reach < 0) {
     for (int t = from; t >= to; --t) sweeper.step(all, all, t, true, true);

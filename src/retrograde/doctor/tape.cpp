@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace retrograde::doctor {
 
@@ -78,7 +79,12 @@ Tape::Tape(const Problem& problem, int index, const Real& input, Rounding* round
                    [&](double c) { return value(problem.net.of_cell(), c); });
   }
   for (int t = 0; t < steps_; ++t) run_step(problem, layer, t);
-  rounding_ = rounding;
+  if (problem.net.pool != Pool::last && problem.level(index) + 1 == problem.levels()) {
+    make(Var::pool);
+    const Real all = pooled(problem, outputs());
+    std::copy(all.begin(), all.end(), put(Var::pool, 0));
+    disturb(put(Var::pool, 0), steps_ * step(Var::pool), rounding_);
+  }
 }
 
 void Tape::run_step(const Problem& problem, const Layer& layer, int t) {
@@ -301,6 +307,33 @@ Real top_states(const Problem& problem, const std::vector<Tape>& tapes) {
   return states_of(problem, tapes, problem.levels() - 1);
 }
 
+Real pooled(const Problem& problem, Real states) {
+  if (problem.net.pool == Pool::last) return states;
+  const Real share = pool_shares(problem, states);
+  const std::size_t row = states.size() / static_cast<std::size_t>(problem.T);
+  Real sum(row, 0);
+  for (std::size_t i = 0; i < states.size(); ++i) sum[i % row] += share[i] * states[i];
+  for (std::size_t i = 0; i < states.size(); ++i) states[i] = sum[i % row];
+  return states;
+}
+
+Real pool_shares(const Problem& problem, const Real& states) {
+  const int T = problem.T, B = problem.B, n = static_cast<int>(states.size()) / (T * B);
+  Real share(states.size(), 0);
+  for (int b = 0; b < B; ++b)
+    for (int u = 0; u < n; ++u) {
+      const int end = problem.end[static_cast<std::size_t>(b)];
+      const auto at = [&](int t) { return static_cast<std::size_t>((t * B + b) * n + u); };
+      int top = 0;
+      for (int t = 0; t < end; ++t) {
+        share[at(t)] = problem.net.pool == Pool::mean ? 1.0 / end : problem.net.pool == Pool::sum ? 1 : 0;
+        if (states[at(t)] > states[at(top)]) top = t;
+      }
+      if (problem.net.pool == Pool::max) share[at(top)] = 1;
+    }
+  return share;
+}
+
 Real head_outputs(const Problem& problem, const Real& states, Rounding* rounding) {
   if (!problem.net.head) return states;
   const int rows = problem.T * problem.B;
@@ -309,6 +342,19 @@ Real head_outputs(const Problem& problem, const Real& states, Rounding* rounding
   add_bias(y.data(), problem.c, 0, rows, problem.O);
   disturb(y.data(), rows * problem.O, rounding);
   return y;
+}
+
+double final_loss(const Problem& p, const std::vector<Tape>& tapes) {
+  if (p.net.loss != Loss::upstream || p.net.directions == 2)
+    return 0;  // with a loss of its own the rest comes from outside
+  double sum = 0;
+  for (const auto& [by, v] :
+       {std::pair(&p.final_gradient, Var::h), std::pair(&p.final_cell_gradient, Var::c)})
+    for (std::size_t i = 0; i < by->size(); ++i) {
+      const std::size_t b = i / (by->size() / static_cast<std::size_t>(p.B));
+      sum += (*by)[i] * tapes.back().at(v, p.end[b] - 1)[i];
+    }
+  return sum;
 }
 
 bool counts(const Problem& problem, int t, int b) {
@@ -338,7 +384,7 @@ double row_loss(Loss loss, Activation f, const double* z, const double* t, int n
     const double all = log_sum_exp(z, n);
     for (int k = 0; k < n; ++k) {
       const double e = std::exp(z[k] - all) - t[k];
-      sum += loss == Loss::absolute ? std::abs(e) : 0.5 * e * e;
+      sum += loss == Loss::upstream ? t[k] * (e + t[k]) : loss == Loss::absolute ? std::abs(e) : 0.5 * e * e;
     }
     return sum;
   }

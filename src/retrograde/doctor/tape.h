@@ -40,6 +40,7 @@ enum class Var : unsigned char {
   wx2,
   wx3,    // the input's part of a pre-activation, W x + b
   token,  // of the first layer, where an embedding makes x: the one-hot tokens [B, vocabulary]
+  pool,   // of the last layer, where the head reads the states' mean, sum or maximum: that, at every step
   count
 };
 inline Var operator+(Var v, int k) { return static_cast<Var>(static_cast<int>(v) + k); }
@@ -106,6 +107,10 @@ class Tape {
 
 // y = outputs of the head before its activation, [T,B,O], from the last layer's states [T,B,H].
 Real head_outputs(const Problem& problem, const Real& states, Rounding* rounding = nullptr);
+// What the head reads of the last layer's states [T,B,n], where they are pooled at every step the same.
+Real pooled(const Problem& problem, Real states);
+// Its derivative by each step's states, [T,B,n].
+Real pool_shares(const Problem& problem, const Real& states);
 // All layers.
 std::vector<Tape> forward(const Problem& problem, Rounding* rounding = nullptr);
 // A sequence [T,B,n] with every row's valid steps in reverse.
@@ -117,6 +122,8 @@ Real top_states(const Problem& problem, const std::vector<Tape>& tapes);
 // The states' value of the problem's basic loss (before its scale), per output row t,b; z are head_outputs
 // or, without a head, the states.
 double basic_loss(const Problem& problem, Loss loss, Activation head_activation, const Real& z);
+// What given cotangents of the final states add to the loss: sum h_T dh_T + sum c_T dc_T.
+double final_loss(const Problem& problem, const std::vector<Tape>& tapes);
 // Whether the output of step t and row b carries the loss.
 bool counts(const Problem& problem, int t, int b);
 

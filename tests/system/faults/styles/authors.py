@@ -39,6 +39,6 @@ def build(rng, words):
 
     def run(p, d):
         loss, gradients = defined["loss_and_grads"](p, d)
-        return loss, {f"d{name}": gradients[f"d{name}"] for name in parameters}
+        return loss, {f"d{name}": gradients[f"d{name}"] for name in [*parameters, *batch] if f"d{name}" in gradients}
 
     return Program(parameters, batch, run)
