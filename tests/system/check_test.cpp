@@ -31,6 +31,14 @@ TEST(CheckCommand, TellsTheWholeReportOfOneGradient) {
   EXPECT_THAT(o.out, HasSubstr("is the smallest whose gradient is within 0.1"));
 }
 
+TEST(CheckCommand, ChecksTruncatedGradientsUnderASoftmax) {
+  for (const char* bptt : {"chunk:2", "window:2"}) {
+    const Outcome o = retrograde(
+        {"check", "--cell", "gru", "--bptt", bptt, "--output-activation", "softmax", "--hidden", "5"});
+    EXPECT_EQ(o.exit, 0) << bptt << o.err;
+  }
+}
+
 TEST(CheckCommand, WritesJson) {
   const Outcome o =
       retrograde({"check", "--cell", "lstm", "--hidden", "3", "--bptt", "full", "--json", "--bias"});
