@@ -138,6 +138,18 @@ class Builder {
     return contains(name, {"hh", "rec", "bh", "bu"}) && !contains(name, {"ih"});
   }
 
+  // brh beside brx, bhn beside bin: the names differ in one letter.
+  bool has_input_twin(std::size_t i, const Indices& list) const {
+    const std::string own = plain_lower(blocks_[i].parameter);
+    return std::any_of(list.begin(), list.end(), [&](std::size_t k) {
+      const std::string other = plain_lower(blocks_[k].parameter);
+      if (own.size() != other.size()) return false;
+      const auto [a, b] = std::mismatch(own.begin(), own.end(), other.begin());
+      return a != own.end() && std::equal(a + 1, own.end(), b + 1) && (*a == 'h' || *a == 'u') &&
+             (*b == 'x' || *b == 'i' || *b == 'w');
+    });
+  }
+
   // Of one bias more than gates: the candidate's second, in the product that the reset gate multiplies.
   std::size_t extra_bias(const Indices& list) const {
     std::size_t best = 0;
@@ -165,7 +177,9 @@ class Builder {
       if (list.empty()) return;
     }
     if (list.size() == 2 * G) {
-      std::stable_partition(list.begin(), list.end(), [&](std::size_t i) { return !is_recurrent(i); });
+      std::stable_partition(list.begin(), list.end(), [&, all = list](std::size_t i) {
+        return !is_recurrent(i) && !has_input_twin(i, all);
+      });
       const Indices rest(list.begin() + static_cast<long>(G), list.end());
       for (std::size_t i : rest) second_[i] = true;
       settle_gates(rest);
