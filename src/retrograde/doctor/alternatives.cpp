@@ -1,6 +1,8 @@
 #include "retrograde/doctor/alternatives.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "retrograde/doctor/naming.h"
 #include "retrograde/doctor/placing.h"
@@ -86,6 +88,27 @@ std::vector<Roles> with_starts(const Roles& roles) {
   return out;
 }
 
+// One-hot rows as the tokens they stand for; empty if they are not.
+std::optional<Array> tokens_of_rows(const Array& a) {
+  if (a.shape.size() != 3 || a.shape[2] < 2) return std::nullopt;
+  Array out{{a.shape[0], a.shape[1]}, {}, a.dtype};
+  for (auto row = a.values.begin(); row != a.values.end(); row += static_cast<long>(a.shape[2])) {
+    const auto end = row + static_cast<long>(a.shape[2]), one = std::find(row, end, 1.0);
+    if (one == end || std::count(row, end, 0.0) + 1 != end - row) return std::nullopt;
+    out.values.push_back(static_cast<double>(one - row));
+  }
+  return out;
+}
+
+// Tokens in one-hot form, which an embedding's matrix meets as a product.
+Roles with_tokens(const Roles& roles) {
+  Roles out = roles;
+  for (Datum& d : out.data)
+    if (d.role == Role::input || d.role == Role::unknown || d.role == Role::target)
+      if (auto tokens = tokens_of_rows(d.given.array)) d.given.array = *std::move(tokens);
+  return out;
+}
+
 // Steps [from, from + n - 1) of an axis of n.
 Array part_of(const Array& a, std::size_t axis, std::size_t from) {
   Array out = a;
@@ -120,6 +143,10 @@ std::vector<Roles> role_alternatives(const Roles& roles) {
     out.push_back(with_letters(roles));
   for (std::size_t k = 0, n = out.size(); k < n; ++k)
     for (Roles& other : with_starts(out[k])) out.push_back(std::move(other));
+  for (std::size_t k = 0, n = out.size(); k < n; ++k)
+    if (std::any_of(out[k].data.begin(), out[k].data.end(),
+                    [](const Datum& d) { return tokens_of_rows(d.given.array).has_value(); }))
+      out.push_back(with_tokens(out[k]));
   for (std::size_t k = 0, n = out.size(); k < n; ++k)
     for (std::size_t i = 0; i < out[k].data.size(); ++i) {
       const Datum d = out[k].data[i];

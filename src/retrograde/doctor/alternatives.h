@@ -7,7 +7,8 @@
 namespace retrograde::doctor {
 
 // The roles as found; then with data where only a first letter made parameters of them ("u", "batch"); then
-// with one array of tokens as input and target at once, the target one step ahead.
+// with one-hot rows as tokens; then with one array of tokens as input and target at once, the target one step
+// ahead.
 std::vector<Roles> role_alternatives(const Roles& roles);
 
 // The widths that an input x may have for the network: as it is, as one-hot tokens, or through an embedding;
