@@ -100,13 +100,13 @@ std::optional<Array> tokens_of_rows(const Array& a) {
   return out;
 }
 
-// Tokens in one-hot form, which an embedding's matrix meets as a product.
-Roles with_tokens(const Roles& roles) {
-  Roles out = roles;
-  for (Datum& d : out.data)
+// Tokens in one-hot form, which an embedding's matrix meets as a product; nothing if there are none.
+std::optional<Roles> with_tokens(Roles roles) {
+  bool any = false;
+  for (Datum& d : roles.data)
     if (d.role == Role::input || d.role == Role::unknown || d.role == Role::target)
-      if (auto tokens = tokens_of_rows(d.given.array)) d.given.array = *std::move(tokens);
-  return out;
+      if (auto tokens = tokens_of_rows(d.given.array)) d.given.array = *std::move(tokens), any = true;
+  return any ? std::optional(std::move(roles)) : std::nullopt;
 }
 
 // Steps [from, from + n - 1) of an axis of n.
@@ -144,9 +144,7 @@ std::vector<Roles> role_alternatives(const Roles& roles) {
   for (std::size_t k = 0, n = out.size(); k < n; ++k)
     for (Roles& other : with_starts(out[k])) out.push_back(std::move(other));
   for (std::size_t k = 0, n = out.size(); k < n; ++k)
-    if (std::any_of(out[k].data.begin(), out[k].data.end(),
-                    [](const Datum& d) { return tokens_of_rows(d.given.array).has_value(); }))
-      out.push_back(with_tokens(out[k]));
+    if (auto other = with_tokens(out[k])) out.push_back(*std::move(other));
   for (std::size_t k = 0, n = out.size(); k < n; ++k)
     for (std::size_t i = 0; i < out[k].data.size(); ++i) {
       const Datum d = out[k].data[i];

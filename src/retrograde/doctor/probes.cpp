@@ -64,21 +64,6 @@ View strides(View v, const std::vector<std::size_t>& shape) {
   return v;
 }
 
-// The head's outputs after its activation.
-Real outputs_of(const Problem& p, Real y) {
-  if (p.net.head_activation != Activation::softmax) {
-    for (double& v : y) v = value(p.net.head_activation, v);
-    return y;
-  }
-  for (auto row = y.begin(); row != y.end(); row += p.O) {
-    const double top = *std::max_element(row, row + p.O);
-    double sum = 0;
-    std::for_each(row, row + p.O, [&](double& v) { sum += v = std::exp(v - top); });
-    std::for_each(row, row + p.O, [&](double& v) { v /= sum; });
-  }
-  return y;
-}
-
 // Every row's error is `small` of what it was, or zero.
 void shrink_errors(Problem& p, bool last_only, double small) {
   if (p.net.loss == Loss::upstream) {
@@ -89,7 +74,7 @@ void shrink_errors(Problem& p, bool last_only, double small) {
     return;
   }
   const Engine engine(p);
-  const Real y = outputs_of(p, engine.outputs());
+  const Real y = activated_outputs(p, engine.outputs());
   const std::size_t rows = static_cast<std::size_t>(p.B * p.O), last = p.target.size() - rows;
   for (std::size_t i = 0; i < y.size(); ++i) {
     // With one output a sequence all rows hold its target.

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "retrograde/base/error.h"
+#include "retrograde/doctor/naming.h"
 
 namespace retrograde::doctor {
 
@@ -218,7 +219,7 @@ constexpr Word kWords[] = {{"x", Role::input},
                            {"dcfinal", Role::final_cell_gradient}};
 
 Role role_by_name(const NamedArray& a) {
-  std::string l = lower(plain(a.name));
+  std::string l = plain_lower(a.name);
   // input_tensor, label_batch
   for (const char* end : {"tensor", "batch", "data", "array", "sequence", "seq"})
     if (const std::string tail = end; l.size() > tail.size() && l.ends_with(tail)) {
@@ -261,7 +262,7 @@ bool same_up_to_transpose(const Array& a, const Array& b) { return a.size() == b
 // Outputs, targets and states are no parameters, even where something is called their gradient.
 bool is_sequence(const NamedArray& a) {
   const Role r = role_by_name(a);
-  const std::string l = lower(plain(a.name));
+  const std::string l = plain_lower(a.name);
   const auto& shape = a.array.shape;
   if (a.name == "H" && shape.size() == 2 && shape[0] == shape[1])
     return false;  // the recurrent matrix to some
@@ -283,7 +284,7 @@ bool names_gradient_of(const std::string& gradient, const std::string& parameter
   const std::string g = plain(gradient), p = plain(parameter);
   if (g == p) return false;
   if (is_gradient_plain(g, p)) return true;
-  const std::string gl = lower(g), pl = lower(p);
+  const std::string gl = plain_lower(gradient), pl = plain_lower(parameter);
   if (is_gradient_plain(gl, pl)) return true;
   for (const char* own : kOwn) {
     const std::string word = own;
@@ -370,11 +371,11 @@ Roles find_roles(const Case& given) {
     }
     if (h.rfind("numeric gradient of ", 0) == 0 || is_numeric_name(a.name)) {
       for (Block& b : roles.blocks) {
-        std::string stem = lower(plain(a.name));
+        std::string stem = plain_lower(a.name);
         for (const char* w : kNumeric) stem = without(stem, w);
         if (h == fmt::format("numeric gradient of {}", b.parameter) ||
             (h.empty() && a.array.size() == b.value.size() &&
-             (stem == lower(plain(b.parameter)) || names_gradient_of(stem, b.parameter))))
+             (stem == plain_lower(b.parameter) || names_gradient_of(stem, b.parameter))))
           b.numeric = a.array.values;
       }
       continue;
