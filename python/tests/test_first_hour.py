@@ -87,7 +87,7 @@ def test_python_goes_on_while_a_net_is_trained():
     """The GIL is released: another thread runs in the midst of epochs."""
     x, y = np.zeros((64, 200, 8)), np.ones((64, 200, 1))
     net = rg.LSTM(8, 64).with_head(1)
-    thread = threading.Thread(target=net.fit, args=(x, y), kwargs={"epochs": 3, "batch_size": 64})
+    thread = threading.Thread(target=net.fit, args=(x, y), kwargs={"epochs": 12, "batch_size": 64})
     thread.start()
     turns = 0
     while thread.is_alive():
