@@ -30,6 +30,26 @@ TEST(Catalogue, EveryMistakeIsNamedOnEveryNetwork) {
   for (const Shape& shape : networks()) plant_singles(shape, seed++, 1);
 }
 
+// Tokens that are the next step's input: every class is one of the input's too.
+TEST(Catalogue, EverySlipOfTheSoftmaxAndItsTargetIsNamed) {
+  Shape shape;
+  shape.loss = Loss::softmax_cross_entropy, shape.head_activation = Activation::softmax;
+  shape.O = shape.I, shape.tokens = true;
+  Random random(7);
+  const Problem p = random_problem(shape, random);
+  const auto right = gradients_of(p, right_plan(p));
+  int asked = 0;
+  for (const Mistake& m : head_mistakes(p, Words{})) {
+    const auto claim = planted(p, {&m});
+    if (same(claim, right)) continue;
+    ++asked;
+    const Report r = diagnose(make_case(p, claim));
+    EXPECT_EQ(r.findings.size(), 1u) << m.sentence << "\n" << r.text();
+    EXPECT_TRUE(mentions(r, m.name)) << m.sentence << "\n" << r.text();
+  }
+  EXPECT_GT(asked, 20);
+}
+
 TEST(Catalogue, LongEveryInstanceOfEveryMistakeIsNamed) {
   if (!std::getenv("RETROGRADE_LONG")) GTEST_SKIP() << "set RETROGRADE_LONG=1 to run the long tests";
   std::uint64_t seed = 100;

@@ -96,6 +96,32 @@ TEST(Cotangents, MistakesOfTheSweepAreNamed) {
   }
 }
 
+// In the gradient of the input, with the parameters' right.
+TEST(Cotangents, MistakesOfTheInputsOwnGradientAreNamedThere) {
+  for (const Cell cell : {Cell::elman, Cell::gru}) {
+    const Problem p = a_layer(cell, {true, false, false});
+    const Engine engine(p);
+    const Plan plan = right_plan(p);
+    const Evaluation e = engine.evaluate(plan);
+    const Piece first{Kind::dx, 0, 0, p.B, p.I, 0, static_cast<std::size_t>(p.I), 1};
+    for (const BlockMistake& m : block_mistakes(p, Words{}, first, engine.right_product(first))) {
+      if (m.name.empty()) continue;
+      Case c = case_of(p, plan);
+      Real dx;
+      for (int t = 0; t < p.T; ++t) {
+        Piece piece = first;
+        piece.gate = t;
+        for (double v : engine.gradient(piece, m.product, e)) dx.push_back(v);
+      }
+      for (NamedArray& a : c.arrays)
+        if (a.name == "dx") a.array.values = dx;
+      const Report r = diagnose(c);
+      EXPECT_EQ(r.findings.size(), 1u) << m.sentence << "\n" << r.text();
+      EXPECT_TRUE(mentions(r, m.name)) << m.sentence << "\n" << r.text();
+    }
+  }
+}
+
 // The states themselves, summed or squared: there is no other array.
 TEST(Cotangents, ALossOfTheStatesAlone) {
   for (const Cell cell : {Cell::elman, Cell::gru, Cell::lstm})

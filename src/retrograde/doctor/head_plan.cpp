@@ -61,18 +61,40 @@ void softmax(const double* z, double* p, int n) {
 }
 
 void softmax_deltas(const HeadPlan& head, const double* z, const double* t, double* d, int n) {
-  Real p(static_cast<std::size_t>(n)), again(static_cast<std::size_t>(n));
+  using Softmax = HeadPlan::Softmax;
+  Real p(static_cast<std::size_t>(n));
   softmax(z, p.data(), n);
-  if (head.softmax == 4) {
-    softmax(p.data(), again.data(), n);
-    p = again;
+  if (head.softmax == Softmax::twice) {
+    const Real once = p;
+    softmax(once.data(), p.data(), n);
   }
   for (int k = 0; k < n; ++k) {
     const double v = p[static_cast<std::size_t>(k)], e = head.output_factor * v - t[k];
-    d[k] = head.softmax == 1   ? v
-           : head.softmax == 2 ? -t[k] * (1 - v)
-           : head.softmax == 3 ? e * v * (1 - v)
-                               : e;
+    switch (head.softmax) {
+      case Softmax::untargeted:
+        d[k] = v;
+        break;
+      case Softmax::diagonal:
+        d[k] = -t[k] * (1 - v);
+        break;
+      case Softmax::diagonal_again:
+        d[k] = e * v * (1 - v);
+        break;
+      case Softmax::turned_at_target:
+        d[k] = v + t[k] * (1 - 2 * v);
+        break;
+      case Softmax::overwritten_at_target:
+        d[k] = v - t[k] * (1 + v);
+        break;
+      case Softmax::of_logarithm:
+        d[k] = t[k] == 0 ? 0 : -t[k] / v;
+        break;
+      case Softmax::left_out:
+        d[k] = z[k] - t[k];
+        break;
+      default:
+        d[k] = e;
+    }
   }
 }
 
@@ -84,13 +106,25 @@ void squared_softmax_deltas(const HeadPlan& head, const double* z, const double*
     inner += loss_slope(head.loss, p[static_cast<std::size_t>(k)], t[k]) * p[static_cast<std::size_t>(k)];
   for (int k = 0; k < n; ++k) {
     const double v = p[static_cast<std::size_t>(k)], e = loss_slope(head.loss, v, t[k]);
-    d[k] = head.softmax == 2 ? e * v * (1 - v) : head.softmax == 1 ? e : v * (e - inner);
+    d[k] = head.softmax == HeadPlan::Softmax::diagonal     ? e * v * (1 - v)
+           : head.softmax == HeadPlan::Softmax::untargeted ? e
+                                                           : v * (e - inner);
   }
+}
+
+// The input's tokens as rows of the vocabulary.
+Real one_hot(const Problem& problem) {
+  const auto width = static_cast<std::size_t>(problem.vocabulary);
+  Real out(problem.tokens.size() * width, 0);
+  for (std::size_t k = 0; k < problem.tokens.size(); ++k)
+    out[k * width + static_cast<std::size_t>(problem.tokens[k])] = 1;
+  return out;
 }
 
 Real other_targets(const Problem& problem, const HeadPlan& head, int row) {
   Real out(problem.target.size(), 0);
-  const Real& from = head.target_is_input ? problem.x : problem.target;
+  const Real classes = head.target_is_input && !problem.tokens.empty() ? one_hot(problem) : Real();
+  const Real& from = !head.target_is_input ? problem.target : classes.empty() ? problem.x : classes;
   for (int t = 0; t < problem.T; ++t) {
     int s = replayed(head.target_replay, t, problem.T) + head.target_shift;
     if (head.target_edge == HeadPlan::Edge::wraps) s = (s + problem.T) % problem.T;
@@ -233,6 +267,9 @@ Real upstream(const Problem& problem, const HeadPlan& head, const Real& deltas, 
         break;
       case Inject::reversed:
         add(t, T - 1 - t);
+        break;
+      case Inject::earlier:
+        for (int s = 0; s <= t; ++s) add(s, t);
         break;
       case Inject::none:
         break;

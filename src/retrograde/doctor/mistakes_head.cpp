@@ -38,6 +38,40 @@ class Adder {
 
 enum Entry { kLoss = -1000, kSlope, kUp, kMatrix, kInject, kMask, kFinal };
 
+// What a slip makes of p - target, or of the softmax's derivative under another loss.
+void add_softmax(const Network& net, const std::string& right, Adder& to) {
+  using Softmax = HeadPlan::Softmax;
+  const auto add = [&](const char* name, const char* sentence, const std::string& fix, const char* yours,
+                       double weight, Softmax how, std::vector<std::string> aliases = {}) {
+    to.add(name, "softmax", sentence, fix, yours, weight, kLoss, [how](HeadPlan& h) { h.softmax = how; });
+    to.all().back().aliases = std::move(aliases);
+  };
+  if (net.loss == Loss::softmax_cross_entropy) {
+    const char* disagree = "loss-and-gradient-disagree";
+    add("softmax-diagonal", "only the diagonal of softmax's Jacobian is used: p (1 - p) at the target", right,
+        "-target * (1 - p)", 0.03, Softmax::diagonal);
+    add("softmax-diagonal", "the error p - target is multiplied by p (1 - p) once more", right,
+        "(p - target) * p * (1 - p)", 0.03, Softmax::diagonal_again);
+    add("softmax-applied-twice", "softmax is applied to what is already a softmax", right,
+        "softmax(p) - target", 0.03, Softmax::twice);
+    add(disagree, "the target is not subtracted from the probabilities", right, "dy = p", 0.06,
+        Softmax::untargeted);
+    add(disagree, "the sign is turned at the target alone: 1 - p, where p - 1 is due", right,
+        "dy = p;  dy[target] = 1 - dy[target]", 0.07, Softmax::turned_at_target, {"sign"});
+    add(disagree, "-1 stands at the target, where it is subtracted from p (= for -=)", right,
+        "dy = p;  dy[target] = -1", 0.07, Softmax::overwritten_at_target, {"carry-overwrites-upstream"});
+    add("derivative-missing", "the loss's derivative by the probability, -1/p, lacks the softmax's own",
+        right, "-target / p", 0.05, Softmax::of_logarithm, {disagree});
+    add(disagree, "the target is subtracted from the outputs as they enter the softmax", right, "y - target",
+        0.07, Softmax::left_out, {"derivative-at-preactivation"});
+  } else if (net.head_activation == Activation::softmax) {
+    const std::string fix = "dz = p * (dp - sum(dp * p))";
+    add("softmax-diagonal", "only the diagonal of softmax's Jacobian is used", fix, "dp * p * (1 - p)", 0.03,
+        Softmax::diagonal);
+    add("derivative-missing", "softmax's derivative is left out", fix, "dp", 0.04, Softmax::untargeted);
+  }
+}
+
 void add_loss(const Problem& problem, Adder& to) {
   const Network& net = problem.net;
   const std::string right =
@@ -51,23 +85,7 @@ void add_loss(const Problem& problem, Adder& to) {
            fmt::format("the gradient is the {}'s, but the loss is the {}", name(other), name(net.loss)),
            right, "", 0.08, kLoss, [other](HeadPlan& h) { h.loss = other; });
   }
-  if (net.loss == Loss::softmax_cross_entropy) {
-    to.add("softmax-diagonal", "softmax",
-           "only the diagonal of softmax's Jacobian is used: p (1 - p) at the target", right,
-           "-target * (1 - p)", 0.03, kLoss, [](HeadPlan& h) { h.softmax = 2; });
-    to.add("softmax-diagonal", "softmax", "the error p - target is multiplied by p (1 - p) once more", right,
-           "(p - target) * p * (1 - p)", 0.03, kLoss, [](HeadPlan& h) { h.softmax = 3; });
-    to.add("softmax-applied-twice", "softmax", "softmax is applied to what is already a softmax", right,
-           "softmax(p) - target", 0.03, kLoss, [](HeadPlan& h) { h.softmax = 4; });
-    to.add("loss-and-gradient-disagree", "softmax", "the target is not subtracted from the probabilities",
-           right, "dy = p", 0.06, kLoss, [](HeadPlan& h) { h.softmax = 1; });
-  } else if (net.head_activation == Activation::softmax) {
-    to.add("softmax-diagonal", "softmax", "only the diagonal of softmax's Jacobian is used",
-           "dz = p * (dp - sum(dp * p))", "dp * p * (1 - p)", 0.03, kLoss,
-           [](HeadPlan& h) { h.softmax = 2; });
-    to.add("derivative-missing", "softmax", "softmax's derivative is left out", "dz = p * (dp - sum(dp * p))",
-           "dp", 0.04, kLoss, [](HeadPlan& h) { h.softmax = 1; });
-  }
+  add_softmax(net, right, to);
 }
 
 // The one-hot row, or the target, that is subtracted: added instead, of another step, the input's.
@@ -111,7 +129,8 @@ void add_target(const Problem& problem, Adder& to) {
                          replay == Replay::previous ? ", at t = 0 with the last one" : ""),
              fix, fmt::format("y{}", index), 0.09, kLoss, [r = replay](HeadPlan& h) { h.output_replay = r; });
     }
-  if (problem.I == problem.O && !net.last_output && classes)
+  const int inputs = problem.tokens.empty() ? problem.I : problem.vocabulary;
+  if (inputs == problem.O && !net.last_output && classes)
     to.add("loss-and-gradient-disagree", where, "1 is subtracted at the input's token, not at the target's",
            fix, "dy[input] -= 1", 0.08, kLoss, [](HeadPlan& h) { h.target_is_input = true; });
   const char* shifted = "output-gradient-at-wrong-step";
@@ -362,6 +381,11 @@ void add_upstream_mistakes(const Problem& problem, const Words& words, Mistakes&
             kInject, [](HeadPlan& h) { h.inject = Inject::last_only; });
   adder.add(wrong, "dh", "the sum of all outputs' errors is added at every step", fix, "", 0.08, kInject,
             [](HeadPlan& h) { h.inject = Inject::everywhere; });
+  adder.add("counted-twice", "dh",
+            "every output's error is added at its own step and again at every step before it (in a loop for "
+            "every output, it is not zero in the inner loop)",
+            fix, "", 0.05, kInject, [](HeadPlan& h) { h.inject = Inject::earlier; });
+  adder.all().back().aliases = {wrong};
   adder.add(wrong, "dh", "the last step's output error is added at every step", fix, "dy[-1]", 0.06, kInject,
             [](HeadPlan& h) { h.inject = Inject::last_everywhere; });
   adder.add(wrong, "dh", "step 0's output error is added at every step", fix, "dy[0]", 0.08, kInject,

@@ -40,11 +40,24 @@ void add_input(const Problem& problem, const Words& words, const Piece& piece, B
     const std::string right = fmt::format("dx[t] = {}", words.back_W(piece.layer, 0, "dz[t]"));
     to.add("derivative-missing", "it is made from dh, before the activation's derivative", right, 0.03,
            [](Product& p) { p.left = Back::dh; });
+    to.add("carry-dropped", "only the output's own error is in it, not what later steps sent back", right,
+           0.05, [](Product& p) { p.left = Back::q; });
+    to.add("carry-dropped", "only the output's own error is in it, before derivative and carry", right, 0.09,
+           [](Product& p) { p.left = Back::up; });
     to.add("gate-copied", "it is made from what this step hands back to the previous one", right, 0.08,
            [](Product& p) { p.left = Back::hc; });
     to.add("gate-copied", "it is made from dh_next, what the next step handed back", right, 0.08,
            [](Product& p) { p.left = Back::hc, p.left_shift = 1; });
     to.also("derivative-missing");
+  }
+  for (const int off : {1, -1}) {
+    to.add(
+        "carry-wrong-matrix",
+        fmt::format("it goes through a slice of the input matrix that is one column {}, with the bias in it",
+                    off > 0 ? "late" : "early"),
+        fmt::format("dx[t] = {}", words.back_W(piece.layer, 0, "dz[t]")), 0.08,
+        [off](Product& p) { p.columns_off = off; });
+    to.also("carry-wrong-gate"), to.also("layer-input-wrong");
   }
   for (const int d : {0, 1}) {
     if (problem.net.directions == 1) break;

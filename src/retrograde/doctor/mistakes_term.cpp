@@ -183,14 +183,24 @@ class Enumeration {
         steps_[s].terms.size() == 1 ? target(s) : fmt::format("{} in {}", what(term), target(s));
     const auto times = [](double c) { return [c](Term& x) { x.coefficient = c; }; };
     const bool gate = is_gate(steps_[s].target) && steps_[s].terms.size() == 1;
-    const char* dropped = term.source == Back::up ? "upstream-missing" : gate ? "zero" : "carry-dropped";
+    const auto& terms = steps_[s].terms;
+    // What a carried quantity overwrites, = for +=.
+    const bool beside_carried = term.shift == 0 && std::any_of(terms.begin(), terms.end(),
+                                                               [](const Term& x) { return x.shift == 1; });
+    const char* dropped = term.source == Back::up ? "upstream-missing"
+                          : gate                  ? "zero"
+                          : beside_carried        ? "carry-overwrites-upstream"
+                                                  : "carry-dropped";
     add("sign", s, t, kCoefficient, fmt::format("the sign of {} is wrong", part), 0.05, times(-1));
     add("factor-two", s, t, kCoefficient, fmt::format("{} counts twice", part), 0.09, times(2),
         {"counted-twice"});
     add("factor-two", s, t, kCoefficient, fmt::format("{} counts half", part), 0.1, times(0.5));
     if (term.matrix == Matrix::none)
       add(dropped, s, t, kCoefficient, fmt::format("{} is missing", part), 0.06, times(0),
-          gate ? std::vector<std::string>{"carry-wrong-gate", "carry-dropped"} : std::vector<std::string>());
+          gate ? std::vector<std::string>{"carry-wrong-gate", "carry-dropped"}
+          : beside_carried && term.source != Back::up
+              ? std::vector<std::string>{"upstream-missing", "carry-dropped"}
+              : std::vector<std::string>());
   }
 
   void further_factors(std::size_t s, std::size_t t) {

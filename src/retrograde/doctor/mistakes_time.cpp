@@ -7,6 +7,40 @@
 
 namespace retrograde::doctor {
 
+namespace {
+
+// Programs with a loop for every output t and in it one back from t: what the inner loop does not take along.
+void add_inner_loop(const Problem& problem, std::size_t l, Mistakes& to) {
+  constexpr std::size_t kDelta = 1, kCarry = 2;
+  const std::vector<int> entries = {static_cast<int>(1000 * l) + 995, Site{kCarry, 0, kSource}.entry(l),
+                                    Site{kDelta, 0, kSource}.entry(l), Site{kDelta, 1, kSource}.entry(l)};
+  Term handed_on;
+  handed_on.source = Back::hc, handed_on.shift = 1;
+  to.push_back(layer_mistake(
+      l, "carry-identity", "the carry of the inner loop",
+      "an output's error goes back one step and then stays as it is: every earlier step gets it unchanged",
+      0.06, entries,
+      [handed_on, slope = Factor{Var::z0, Fn::slope, problem.net.activation, 0, true}](LayerPlan& p) {
+        Term once = p.steps[kCarry].terms[0];
+        once.source = Back::up, once.before = {slope};
+        p.steps[kCarry].terms = {once, handed_on};
+      }));
+  to.back().aliases = {"carry-wrong-order", "truncated"};
+  to.push_back(layer_mistake(
+      l, "upstream-missing", "every step of the inner loop",
+      "the delta is the activation's derivative alone, with no error in it, once for every output that comes "
+      "after",
+      0.07, entries, [handed_on](LayerPlan& p) {
+        Term one;
+        one.source = Back::one;
+        p.steps[kDelta].terms[0].source = Back::one;
+        p.steps[kCarry].terms = {one, handed_on};
+      }));
+  to.back().aliases = {"activation-for-derivative"};
+}
+
+}  // namespace
+
 void add_time_mistakes(const Problem& problem, const Words&, Mistakes& to) {
   const int T = problem.T;
   for (std::size_t l = 0; l < problem.layers.size(); ++l) {
@@ -73,6 +107,7 @@ void add_time_mistakes(const Problem& problem, const Words&, Mistakes& to) {
                 "inner loop's is due",
                 which == 1 ? "" : "-1"),
             "delta = (delta @ U) * f'(z[k-1])", 0.06, 995, [which](LayerPlan& p) { p.outer_slope = which; });
+    if (problem.net.cell == Cell::elman && T > 2) add_inner_loop(problem, l, to);
     for (int reach = 1; reach < T - 1; ++reach)
       add("truncated", "the sweep",
           fmt::format("each output's error goes back through its own step and {} earlier one{} only", reach,

@@ -161,7 +161,19 @@ struct HeadPlan {
   bool slope_of_target = false;        // 1 - target**2 for 1 - output**2
   double output_factor = 1;            // 0: the target alone
   Replay output_replay = Replay::own;  // the output of another step
-  int softmax = 0;           // 0 p - t, 1 p, 2 diagonal only, 3 (p - t) p (1 - p), 4 softmax applied twice
+  // Of the softmax: p - t; p; the diagonal of the Jacobian alone, at the target or beside p - t; softmax of a
+  // softmax; p, and at the target 1 - p or -1; -1/p at the target alone; y - t without the softmax.
+  enum class Softmax : unsigned char {
+    right,
+    untargeted,
+    diagonal,
+    diagonal_again,
+    twice,
+    turned_at_target,
+    overwritten_at_target,
+    of_logarithm,
+    left_out
+  } softmax = Softmax::right;
   double target_factor = 1;  // -1: the target is added, not subtracted
   int target_class = -1;     // the one-hot row of this class at every step
   Replay target_replay = Replay::own;
@@ -184,6 +196,7 @@ struct HeadPlan {
     last_everywhere,  // the last one at every step
     first_everywhere,
     reversed,  // step T-1-t's
+    earlier,   // every one at its own step and at all before it
     none
   } inject = Inject::own;
   // With one output a sequence: its error stands at step 0, in dV and on the way up; its activation's slope
