@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "doctor/plant.h"
+#include "retrograde/doctor/fit.h"
 
 namespace retrograde::doctor {
 namespace {
@@ -60,6 +61,24 @@ TEST(Conduct, GradientsThatAddUpFromCallToCall) {
         sum = answer;
       }));
   EXPECT_THAT(names(r), testing::ElementsAre("accumulates-between-calls")) << r.text();
+}
+
+TEST(Conduct, GradientsThatAddUpFromCallToCallAndAreClipped) {
+  const Problem p = a_problem();
+  double top = 0;
+  for (const Real& v : gradients_of(p, right_plan(p))) top = std::max(top, largest(v));
+  const Report r = diagnose(
+      called(p, right_plan(p), [sum = Arrays(), bound = 1.1 * top](Arrays& answer, Arrays&, Arrays&) mutable {
+        for (std::size_t i = 0; i < answer.size(); ++i)
+          for (std::size_t k = 0; k < answer[i].array.size(); ++k) {
+            double& v = answer[i].array.values[k];
+            if (!sum.empty()) v += sum[i].array.values[k];
+            v = std::clamp(v, -bound, bound);
+          }
+        sum = answer;
+      }));
+  EXPECT_THAT(names(r), testing::ElementsAre("accumulates-between-calls")) << r.text();
+  EXPECT_THAT(r.findings[0].sentence, testing::HasSubstr("clipped"));
 }
 
 TEST(Conduct, AStateThatFadesFromCallToCallIsKeptAndNotRandom) {

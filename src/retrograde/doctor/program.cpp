@@ -20,13 +20,13 @@ bool same(const Array& a, const Array& b) {
   return true;
 }
 
-// Largest |a - factor b|, relative to the largest of a.
-double gap(const Arrays& a, const Arrays& b, double factor = 1) {
+// Largest |a - b|, relative to the largest of a.
+double gap(const Arrays& a, const Arrays& b) {
   double g = 0, top = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (i >= b.size() || a[i].array.size() != b[i].array.size()) return 1;
     for (std::size_t k = 0; k < a[i].array.size(); ++k) {
-      const double x = a[i].array.values[k], d = std::abs(x - factor * b[i].array.values[k]);
+      const double x = a[i].array.values[k], d = std::abs(x - b[i].array.values[k]);
       if (!(d <= g)) g = std::isfinite(d) ? d : 1e300;
       top = std::max(top, std::abs(x));
     }
@@ -34,8 +34,30 @@ double gap(const Arrays& a, const Arrays& b, double factor = 1) {
   return top > 0 ? g / top : g;
 }
 
+double largest_of(const Arrays& a) {
+  double top = 0;
+  for (const NamedArray& x : a)
+    for (double v : x.array.values) top = std::max(top, std::abs(v));
+  return top;
+}
+
 // Sums in another order may differ by rounding; anything beyond is another answer.
 constexpr double kRepeat = 1e-6;
+
+// Whether the second is twice the first, but for entries that a clip holds at its bound.
+bool adds_up(const Arrays& first, const Arrays& second, double bound) {
+  std::size_t doubled = 0;
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    if (first[i].array.size() != second[i].array.size()) return false;
+    for (std::size_t k = 0; k < first[i].array.size(); ++k) {
+      const double once = first[i].array.values[k], twice = second[i].array.values[k];
+      const double gap = std::abs(twice - std::clamp(2 * once, -bound, bound));
+      if (!(gap <= kRepeat * bound)) return false;
+      doubled += once != 0 && std::abs(2 * once) <= bound * (1 + kRepeat);
+    }
+  }
+  return doubled > 0;
+}
 
 Finding conduct(const char* name, std::string where, std::string sentence, std::string fix) {
   Finding f;
@@ -158,14 +180,17 @@ std::optional<Finding> Program::unlike(const Arrays& first, const Arrays& second
   for (std::size_t i = 0; i < first.size() && i < second.size(); ++i)
     if (!(gap({second[i]}, {first[i]}) <= kRepeat)) before.push_back(first[i]), after.push_back(second[i]);
   if (before.empty() && first.size() == second.size()) return std::nullopt;
-  if (gap(after, before, 2) <= kRepeat && first.size() == second.size()) {
+  const double bound = largest_of(after);
+  const bool clipped = bound < 2 * largest_of(before) * (1 - kRepeat);
+  if (first.size() == second.size() && adds_up(before, after, bound)) {
     std::vector<std::string> names;
     for (const NamedArray& a : before) names.push_back(a.name);
     const bool all = names.size() == first.size();
     return conduct("accumulates-between-calls",
                    all ? "every call" : fmt::format("{}", fmt::join(names, ", ")),
-                   "the second call at one point gives twice the first: gradients are added to what an "
-                   "earlier call left",
+                   fmt::format("the second call at one point gives twice the first{}: gradients are added to "
+                               "what an earlier call left",
+                               clipped ? fmt::format(", clipped to [-{0:.6g}, {0:.6g}]", bound) : ""),
                    "set the gradients to zero at the start of each call");
   }
   if (follows_from_before())
