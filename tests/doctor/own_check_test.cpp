@@ -144,6 +144,21 @@ TEST(OwnCheck, AStateThatEveryEvaluationLeavesToTheNext) {
   EXPECT_THAT(names(r), ElementsAre("state-overwritten-between-evaluations")) << r.text();
 }
 
+TEST(OwnCheck, AStateThatOneSideOfEveryDifferenceLeavesToTheOther) {
+  const Problem p = a_problem();
+  for (const int restarted : {0, 1}) {
+    const Report r = diagnose(with_numeric(
+        p,
+        [last = p.layers[0].h0, start = p.layers[0].h0, calls = 0, restarted](Problem q) mutable {
+          q.layers[0].h0 = calls++ % 2 == restarted ? start : last;
+          last = from_last_state(q, q).layers[0].h0;
+          return loss_of(q);
+        },
+        1e-4));
+    EXPECT_THAT(names(r), ElementsAre("state-overwritten-between-evaluations")) << r.text();
+  }
+}
+
 TEST(OwnCheck, AStepThatIsKnownNeedNotBeGuessed) {
   Case c = with_numeric(a_problem(), exact, 0.037, false);
   c.arrays.push_back({"eps", {{}, {0.037}, Dtype::float64}});

@@ -312,7 +312,9 @@ class Examiner {
       for (std::size_t i = 0; i < passes; ++i) leave_state(p);
       for (const double step : check_.step ? std::vector{h} : steps())
         for (const Block& b : point_)
-          if (!b.numeric.empty() && chained(p, b, step)) {
+          if (!b.numeric.empty() &&
+              (chained(p, b, step, Restart::none) || chained(p, b, step, Restart::above) ||
+               chained(p, b, step, Restart::below))) {
             out_.findings.push_back(finding("state-overwritten-between-evaluations",
                                             "each evaluation of the loss starts from the state that the one "
                                             "before left behind, so that the two sides of "
@@ -324,9 +326,15 @@ class Examiner {
     return false;
   }
 
+  // Which side of every difference starts from the given state after all.
+  enum class Restart { none, above, below };
+
   // Whether the first entries of a block are such differences.
-  bool chained(Problem p, const Block& b, double h) {
+  bool chained(Problem p, const Block& b, double h, Restart restart) {
     const auto value = [&](std::size_t i, double by) {
+      if (restart == (by > 0 ? Restart::above : Restart::below))
+        for (std::size_t l = 0; l < p.layers.size(); ++l)
+          p.layers[l].h0 = check_.problem->layers[l].h0, p.layers[l].c0 = check_.problem->layers[l].c0;
       std::vector<Block> moved = {b};
       moved[0].value[i] += by;
       put_parameters(moved, p);
