@@ -122,6 +122,43 @@ TEST(Cotangents, MistakesOfTheInputsOwnGradientAreNamedThere) {
   }
 }
 
+// Start states of two layers, in one array or in one each, with their gradients.
+Case with_start_claims(const Problem& p, bool one_array, double factor) {
+  const Engine engine(p);
+  const Plan plan = right_plan(p);
+  const Evaluation e = engine.evaluate(plan);
+  Case c = make_case(p, gradients_of(p, plan));
+  if (!one_array) std::erase_if(c.arrays, [](const NamedArray& a) { return a.name == "h0"; });
+  const std::size_t B = static_cast<std::size_t>(p.B), H = static_cast<std::size_t>(p.H());
+  Real all;
+  for (int l = 0; l < static_cast<int>(p.layers.size()); ++l) {
+    Real d = engine.gradient({Kind::dh0, l, 0, p.B, p.H(), 0, H, 1}, e);
+    for (double& v : d) v *= factor;
+    all.insert(all.end(), d.begin(), d.end());
+    if (one_array) continue;
+    const std::string name = l == 0 ? "h0" : "h_start";
+    c.arrays.push_back({name, {{B, H}, p.layers[static_cast<std::size_t>(l)].h0, Dtype::float64}});
+    c.arrays.push_back({"d_" + name, {{B, H}, d, Dtype::float64}});
+  }
+  if (one_array) c.arrays.push_back({"dh0", {{p.layers.size(), B, H}, all, Dtype::float64}});
+  return c;
+}
+
+TEST(Cotangents, StartStatesOfSeveralLayersHaveTheirGradientsJudged) {
+  for (const bool one_array : {true, false}) {
+    Shape two;
+    two.layers = 2;
+    Random random(41);
+    const Problem p = random_problem(two, random);
+    const Report right = diagnose(with_start_claims(p, one_array, 1));
+    EXPECT_EQ(right.verdict, Verdict::agrees) << right.text();
+    EXPECT_EQ(right.blocks.size(), pieces_of(p).size() + (one_array ? 1 : 2)) << right.text();
+    const Report scaled = diagnose(with_start_claims(p, one_array, p.B));
+    ASSERT_EQ(scaled.findings.size(), 1u) << scaled.text();
+    EXPECT_EQ(scaled.findings[0].name, "batch-mean-or-sum");
+  }
+}
+
 // The states themselves, summed or squared: there is no other array.
 TEST(Cotangents, ALossOfTheStatesAlone) {
   for (const Cell cell : {Cell::elman, Cell::gru, Cell::lstm})

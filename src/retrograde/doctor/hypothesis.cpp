@@ -57,32 +57,49 @@ void put_words(Hypothesis& h) {
                          x_view.spread ? ", of which step t sets feature t alone" : "");
 }
 
+// A claim for the start state of every layer along a leading axis, or of the layer whose turn it is, laid out
+// as the start state itself.
+void add_start_pieces(const Problem& p, const Array& given, Kind kind, int turn, Block& b) {
+  const int L = static_cast<int>(p.layers.size());
+  for (const View& v : views(b.shape)) {
+    const bool every = L > 1 && v.T > 1;
+    const int first = every ? 0 : turn, last = every ? L : turn + 1;
+    if ((every && v.T != L) || (!every && v.T > 1) || last > L || (v.B && v.B != p.B)) continue;
+    const int n = p.layers[static_cast<std::size_t>(first)].hidden;
+    Real start;
+    for (int l = first; l < last; ++l) {
+      const Layer& layer = p.layers[static_cast<std::size_t>(l)];
+      const Real& own = kind == Kind::dh0 ? layer.h0 : layer.c0;
+      if (layer.hidden == n) start.insert(start.end(), own.begin(), own.end());
+    }
+    // A square one is turned as the start state itself was.
+    if (v.F != n || read(v, given.values, last - first, p.B, n) != start) continue;
+    for (int l = first; l < last; ++l)
+      b.pieces.push_back(
+          {kind, l, 0, v.B ? p.B : 1, n, every ? static_cast<std::size_t>(l) * v.t : 0, v.b, v.f});
+    return;
+  }
+}
+
 // Claims for x, h0 and c0.
 void add_state_blocks(Hypothesis& h, const Roles& roles) {
   const View& x_view = h.input.view;
   const Problem& p = h.problem;
   for (Block b : roles.state_blocks) {
-    const Datum* datum = nullptr;
-    for (const Datum& d : roles.data)
-      if (d.given.name == b.parameter) datum = &d;
-    if (!datum) continue;
-    if (datum->role == Role::input || b.parameter == h.input.name) {
-      if (!x_view.F && p.I != 1) continue;
-      for (int t = 0; t < p.T; ++t) {
-        Piece piece{Kind::dx, 0, t, p.B, p.I, static_cast<std::size_t>(t) * x_view.t, x_view.b, x_view.f};
-        b.pieces.push_back(piece);
-      }
-    } else if (datum->role == Role::h0 || datum->role == Role::c0) {
-      for (const View& v : views(b.shape)) {
-        const Layer& layer = p.layers[0];
-        if (v.F != layer.hidden || (v.B && v.B != p.B) || v.T > 1 || p.layers.size() > 1) continue;
-        // A square one is turned as the start state itself was.
-        const Real& start = datum->role == Role::h0 ? layer.h0 : layer.c0;
-        if (read(v, datum->given.array.values, 1, p.B, layer.hidden) != start) continue;
-        b.pieces.push_back({datum->role == Role::h0 ? Kind::dh0 : Kind::dc0, 0, 0, v.B ? p.B : 1,
-                            layer.hidden, 0, v.b, v.f});
+    int turn[2] = {0, 0};  // of the layers, as start states come
+    for (const Datum& datum : roles.data) {
+      const bool cell = datum.role == Role::c0, start = cell || datum.role == Role::h0;
+      if (datum.given.name == b.parameter) {
+        if (datum.role == Role::input || b.parameter == h.input.name) {
+          for (int t = 0; t < p.T && (x_view.F || p.I == 1); ++t)
+            b.pieces.push_back(
+                {Kind::dx, 0, t, p.B, p.I, static_cast<std::size_t>(t) * x_view.t, x_view.b, x_view.f});
+        } else if (start) {
+          add_start_pieces(p, datum.given.array, cell ? Kind::dc0 : Kind::dh0, turn[cell], b);
+        }
         break;
       }
+      if (start) ++turn[cell];
     }
     if (!b.pieces.empty()) h.blocks.push_back(std::move(b));
   }
