@@ -50,6 +50,28 @@ TEST(Catalogue, EverySlipOfTheSoftmaxAndItsTargetIsNamed) {
   EXPECT_GT(asked, 20);
 }
 
+// A variable that the forward filled wrongly, or arguments in the wrong order, are one mistake and not one
+// for every use.
+TEST(Catalogue, AWrongRecordIsOneMistakeInAllItsUses) {
+  std::uint64_t seed = 60;
+  for (const Shape& shape : networks()) {
+    if (shape.cell == Cell::elman) continue;
+    Random random(seed++);
+    const Problem p = random_problem(shape, random);
+    const auto right = gradients_of(p, right_plan(p));
+    Mistakes records;
+    add_record_mistakes(p, records);
+    EXPECT_GT(records.size(), 20u);
+    for (const Mistake& m : records) {
+      const auto claim = planted(p, {&m});
+      if (same(claim, right)) continue;
+      const Report r = diagnose(make_case(p, claim));
+      EXPECT_EQ(r.findings.size(), 1u) << m.sentence << "\n" << r.text();
+      EXPECT_TRUE(mentions(r, m.name)) << m.sentence << "\n" << r.text();
+    }
+  }
+}
+
 TEST(Catalogue, LongEveryInstanceOfEveryMistakeIsNamed) {
   if (!std::getenv("RETROGRADE_LONG")) GTEST_SKIP() << "set RETROGRADE_LONG=1 to run the long tests";
   std::uint64_t seed = 100;

@@ -25,6 +25,7 @@ Mistakes sweep_mistakes(const Problem& problem, const Words& words, int layer) {
   add_term_mistakes(problem, words, all);
   add_carry_mistakes(problem, words, all);
   add_gate_mistakes(problem, words, all);
+  add_record_mistakes(problem, all);
   add_time_mistakes(problem, words, all);
   add_variant_mistakes(problem, words, all);
   for (Mistake& m : all)

@@ -71,6 +71,7 @@ enum Part : std::size_t { kSource = 9, kCoefficient = 8, kExtra = 7 };
 void add_derivative_mistakes(const Problem& problem, const Words& words, Mistakes& to);
 void add_factor_mistakes(const Problem& problem, const Words& words, Mistakes& to);
 void add_term_mistakes(const Problem& problem, const Words& words, Mistakes& to);
+void add_record_mistakes(const Problem& problem, Mistakes& to);
 void add_gate_mistakes(const Problem& problem, const Words& words, Mistakes& to);
 void add_carry_mistakes(const Problem& problem, const Words& words, Mistakes& to);
 void add_time_mistakes(const Problem& problem, const Words& words, Mistakes& to);

@@ -1,9 +1,30 @@
 // Families "transpose" and "carry": which matrix an error goes back through from step t to step t-1.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+#include <iterator>
+
 #include "retrograde/doctor/carry_adder.h"
 
 namespace retrograde::doctor {
+
+namespace {
+
+// A carry made from a gate's delta, with that delta as it was before its activation's derivative.
+Term before_derivative(const std::vector<Step>& steps, Term term) {
+  for (std::size_t s = step_of(steps, term.source); s < steps.size(); s = step_of(steps, term.source)) {
+    const Term& made = steps[s].terms[0];
+    const auto is_slope = [](const Factor& f) { return f.local_slope; };
+    term.source = made.source;
+    std::copy_if(made.factors.begin(), made.factors.end(), std::back_inserter(term.before),
+                 std::not_fn(is_slope));
+    if (std::any_of(made.factors.begin(), made.factors.end(), is_slope)) break;
+  }
+  return term;
+}
+
+}  // namespace
 
 void add_matrix_mistakes(const Problem& problem, const Words& words, std::size_t l,
                          const std::vector<Step>& steps, CarryAdder& to) {
@@ -98,6 +119,9 @@ void add_matrix_mistakes(const Problem& problem, const Words& words, std::size_t
            });
     return;
   }
+  with("derivative-missing", "the carry",
+       "every gate's error is carried back as it was before its activation's derivative", "", "", 0.04, all,
+       [steps](Term& t) { t = before_derivative(steps, t); });
   for (const Place& one : all) {
     const auto letter = gate_name(problem.net.cell, one.gate);
     const std::string own = fmt::format("dz_{}[t]", letter);

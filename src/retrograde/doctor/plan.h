@@ -67,6 +67,7 @@ struct Factor {
   bool local_slope = false;  // an activation's derivative (else a gate or a state)
   Before before = Before::start;
   Replay replay = Replay::own;
+  Fn inner = Fn::value;  // what is made of the quantity before fn
   bool operator==(const Factor&) const = default;
 };
 

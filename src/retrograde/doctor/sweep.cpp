@@ -93,7 +93,7 @@ class Sweeper {
   void multiply_by(const std::vector<Factor>& factors, double* v, int t) const {
     for (const Factor& factor : factors) {
       if (factor.fn == Fn::one) continue;
-      const double* by = tape_.factor(factor.var, factor.fn, factor.f, looked_up(factor, t));
+      const double* by = tape_.factor(factor.var, factor.fn, factor.f, looked_up(factor, t), factor.inner);
       for (int i = 0; i < row_; ++i) v[i] *= by[i];
     }
   }

@@ -215,18 +215,20 @@ double made_of(double v, Fn fn, Activation f) {
 
 }  // namespace
 
-const double* Tape::factor(Var v, Fn fn, Activation f, int t) const {
-  if (fn == Fn::value && !rounding_) return at(v, t);
+const double* Tape::factor(Var v, Fn fn, Activation f, int t, Fn inner) const {
+  if (fn == Fn::value && inner == Fn::value && !rounding_) return at(v, t);
+  constexpr int kFns = static_cast<int>(Fn::count);
   const int key =
-      (static_cast<int>(v) * static_cast<int>(Fn::count) + static_cast<int>(fn)) * 16 + static_cast<int>(f);
+      ((static_cast<int>(v) * kFns + static_cast<int>(fn)) * kFns + static_cast<int>(inner)) * 16 +
+      static_cast<int>(f);
   Real& made = factors_[key];
   if (made.empty()) {
     made.reserve(slots(v).size());
     const Real& all = slots(v);
     const auto row = static_cast<std::size_t>(step(v));
     for (std::size_t k = 0; k < all.size(); ++k) {
-      double r =
-          fn == Fn::one_minus_product ? 1 - all[k] * (k < row ? 0 : all[k - row]) : made_of(all[k], fn, f);
+      double r = fn == Fn::one_minus_product ? 1 - all[k] * (k < row ? 0 : all[k - row])
+                                             : made_of(made_of(all[k], inner, f), fn, f);
       // A slope such as 1 - a*a is known to a rounding of one, not of itself.
       if (rounding_) r += std::max(std::abs(r), fn == Fn::value ? 0.0 : 1.0) * (*rounding_)();
       made.push_back(r);

@@ -84,8 +84,8 @@ class Tape {
 
   // Quantity v of step t in [-1, T].
   const double* at(Var v, int t) const { return slots(v).data() + (t + 1) * step(v); }
-  // Elementwise function of quantity v at step t; f is the activation whose slope is meant.
-  const double* factor(Var v, Fn fn, Activation f, int t) const;
+  // Elementwise function fn(inner(v)) of quantity v at step t; f is the activation whose slope is meant.
+  const double* factor(Var v, Fn fn, Activation f, int t, Fn inner = Fn::value) const;
   const Real& slots(Var v) const { return vars_[static_cast<std::size_t>(v)]; }
   bool has(Var v) const { return !slots(v).empty(); }
   int step(Var v) const { return batch_ * (v == Var::x ? inputs_ : v == Var::token ? vocabulary_ : hidden_); }

@@ -70,7 +70,9 @@ std::string slope_text(const Network& net, const Factor& factor) {
 }  // namespace
 
 std::string text_of(const Network& net, const Factor& factor) {
-  const std::string v = text_of(net, factor.var, factor.shift);
+  const std::string v = factor.inner == Fn::value
+                            ? text_of(net, factor.var, factor.shift)
+                            : text_of(net, Factor{factor.var, factor.inner, factor.f, factor.shift, false});
   switch (factor.fn) {
     case Fn::one:
       return "1";
