@@ -1,6 +1,8 @@
 // Networks off the usual form are recognised, and what is said about arrays must fit.
 #include <gmock/gmock.h>
 
+#include <functional>
+
 #include "doctor/draw.h"
 #include "retrograde/base/error.h"
 
@@ -70,6 +72,124 @@ TEST(Recognition, TheStatesFirstUnitAsTheOutput) {
   const Report right = diagnose(c);
   EXPECT_EQ(right.verdict, Verdict::agrees) << right.text();
   EXPECT_THAT(right.network, testing::HasSubstr("first unit"));
+}
+
+// The names that a case's gradients get from its parameters' names.
+Case renamed(Case c, const std::function<std::string(const std::string&)>& gradient) {
+  for (NamedArray& a : c.arrays)
+    if (a.name.starts_with("d_")) a.name = gradient(a.name.substr(2));
+  return c;
+}
+
+TEST(Recognition, GradientsByTheNamesThatTheyShareWithTheirParameters) {
+  Random random(26);
+  const Problem p = random_problem(Shape{}, random);
+  const Case c = make_case(p, gradients_of(p, right_plan(p)));
+  for (const auto& name : std::vector<std::function<std::string(const std::string&)>>{
+           [](const std::string& of) { return of + "_update"; },
+           [](const std::string& of) { return "sgrads_" + of; },
+           [](const std::string& of) { return "my_" + of + "_slope"; }}) {
+    const Report r = diagnose(renamed(c, name));
+    EXPECT_EQ(r.verdict, Verdict::agrees) << name("weight_x") << "\n" << r.text();
+    EXPECT_EQ(r.blocks.size(), 5U) << name("weight_x");
+  }
+}
+
+TEST(Recognition, GradientsByTheNamesThatBothHaveInPart) {
+  Random random(31);
+  const Problem p = random_problem(Shape{}, random);
+  Case c = renamed(make_case(p, gradients_of(p, right_plan(p))),
+                   [](const std::string& of) { return "fall_" + of; });
+  for (NamedArray& a : c.arrays)
+    if (a.name.find("weight") == 0 || a.name.find("bias") == 0 || a.name.find("head") == 0)
+      a.name = "hill_" + a.name;
+  const Report r = diagnose(c);
+  EXPECT_EQ(r.verdict, Verdict::agrees) << r.text();
+  EXPECT_EQ(r.blocks.size(), 5U);
+}
+
+TEST(Recognition, GradientsByTheirOrderWhereNamesTellNothing) {
+  Random random(27);
+  const Problem p = random_problem(Shape{}, random);
+  Case c = make_case(p, gradients_of(p, right_plan(p)));
+  std::stable_partition(c.arrays.begin(), c.arrays.end(),
+                        [](const NamedArray& a) { return !a.name.starts_with("d_"); });
+  int k = 0;
+  for (NamedArray& a : c.arrays)
+    if (a.name.starts_with("d_") || a.name.find("weight") != std::string::npos ||
+        a.name.find("bias") != std::string::npos)
+      a.name = fmt::format("arr_{}", k++);
+  EXPECT_EQ(k, 10);
+  EXPECT_EQ(diagnose(c).verdict, Verdict::agrees) << diagnose(c).text();
+}
+
+// Without gradients the gates' matrices are no gradients of one another.
+TEST(Recognition, GatesAreNotTakenForGradients) {
+  Random random(28);
+  Case c;
+  for (const char* gate : {"f", "i", "o", "c"})
+    for (const char* kind : {"kernel_", "recurrent_", "shift_"}) {
+      const std::size_t cols = kind[0] == 'k' ? 4 : kind[0] == 'r' ? 7 : 1;
+      c.arrays.push_back({std::string(kind) + gate,
+                          array({7, cols}, random_numbers(random, static_cast<int>(7 * cols), 1))});
+    }
+  EXPECT_THROW(diagnose(c), DataError);
+}
+
+// The gates in one matrix, the candidate in another: [r z] and n, [i f o] and g.
+TEST(Recognition, TheCandidateApartFromTheGates) {
+  for (const Cell cell : {Cell::gru, Cell::lstm}) {
+    Random random(29);
+    Shape s;
+    s.cell = cell;
+    Problem p = random_problem(s, random);
+    p.net.reset_after = false;
+    const auto H = n(s.H), G = n(p.gates);
+    // Rows of the gates but the candidate's, or the candidate's alone.
+    const auto rows = [&](const Real& all, bool candidate) {
+      const std::size_t size = all.size() / G;
+      Real out;
+      for (std::size_t g = 0; g < G; ++g)
+        if ((g == 2) == candidate)
+          out.insert(out.end(), all.begin() + static_cast<long>(g * size),
+                     all.begin() + static_cast<long>((g + 1) * size));
+      return out;
+    };
+    Case c = make_case(p, gradients_of(p, right_plan(p)));
+    Arrays whole;
+    for (const NamedArray& a : c.arrays)
+      if (a.name.find("l0") != std::string::npos) whole.push_back(a);
+    std::erase_if(c.arrays, [](const NamedArray& a) { return a.name.find("l0") != std::string::npos; });
+    for (const bool candidate : {false, true}) {
+      const std::string tail = candidate ? "_candidate" : "_gates";
+      for (const NamedArray& a : whole) {
+        auto shape = a.array.shape;
+        shape[0] = candidate ? H : (G - 1) * H;
+        c.arrays.push_back({a.name + tail, array(shape, rows(a.array.values, candidate))});
+      }
+    }
+    const Report r = diagnose(c);
+    EXPECT_EQ(r.verdict, Verdict::agrees) << r.text();
+    EXPECT_THAT(r.network, testing::HasSubstr(cell == Cell::gru ? "GRU" : "LSTM"));
+  }
+}
+
+// The bits of two numbers, the last first, and of their sum.
+TEST(Recognition, FeaturesInArraysOfTheirOwnReadFromTheEnd) {
+  Random random(30);
+  Shape s;
+  s.B = 1, s.I = 2, s.O = 1, s.T = 11;
+  Problem p = random_problem(s, random);
+  for (double& v : p.x) v = v > 0;
+  Case c = make_case(p, gradients_of(p, right_plan(p)));
+  std::erase_if(c.arrays, [](const NamedArray& a) { return a.name == "x" || a.name == "target"; });
+  Real a, b, sum;
+  for (std::size_t t = n(s.T); t-- > 0;)
+    a.push_back(p.x[2 * t]), b.push_back(p.x[2 * t + 1]), sum.push_back(p.target[t]);
+  c.arrays.push_back({"a", array({n(s.T)}, a)});
+  c.arrays.push_back({"b", array({n(s.T)}, b)});
+  c.arrays.push_back({"c", array({n(s.T)}, sum)});
+  EXPECT_EQ(diagnose(c).verdict, Verdict::agrees) << diagnose(c).text();
 }
 
 TEST(Recognition, AGradientOfAnotherSizeIsRefused) {

@@ -36,6 +36,18 @@ Roles with_letters(const Roles& roles) {
   return out;
 }
 
+// Where names tell input and target, one or two arrays that are neither are rather start states.
+std::optional<Roles> with_rest_as_start(Roles roles) {
+  if (!has(roles, Role::input) || !has(roles, Role::target) || has(roles, Role::h0)) return std::nullopt;
+  std::vector<Datum*> rest;
+  for (Datum& d : roles.data)
+    if (d.role == Role::unknown && d.given.array.size() > 1) rest.push_back(&d);
+  if (rest.empty() || rest.size() > 2) return std::nullopt;
+  rest[0]->role = Role::h0;
+  if (rest.size() == 2) rest[1]->role = Role::c0;
+  return roles;
+}
+
 bool may_be_a_state(const Block& b) {
   const std::string l = plain_lower(b.parameter);
   return !b.claim.empty() && b.shape.size() >= 2 && b.shape.size() <= 3 && !l.empty() &&
@@ -134,13 +146,84 @@ Roles shifted(const Roles& roles, std::size_t text, std::size_t axis) {
   return out;
 }
 
+Array stacked(const std::vector<Array>& columns, bool from_the_end) {
+  Array out{columns[0].shape, {}, columns[0].dtype};
+  if (columns.size() > 1) out.shape.push_back(columns.size());
+  const std::size_t n = columns[0].size();
+  for (std::size_t i = 0; i < n; ++i)
+    for (const Array& c : columns) out.values.push_back(c.values[from_the_end ? n - 1 - i : i]);
+  return out;
+}
+
+// Arrays of one shape, a number a step each, are the features of an input: the bits of two numbers, a value
+// and its marker. With no target by name any of them may be it. Sums are read from the end, too.
+void add_columns(const Roles& roles, const std::vector<Datum>& alike, std::vector<Roles>& out) {
+  const bool named = has(roles, Role::target);
+  for (std::size_t target = 0; target <= alike.size(); ++target) {  // the last: none of them
+    const bool own = target < alike.size();
+    const bool is_named =
+        std::any_of(alike.begin(), alike.end(), [](const Datum& d) { return d.role == Role::target; });
+    if (own ? (is_named ? alike[target].role != Role::target : named) : is_named || !named) continue;
+    std::vector<Array> columns;
+    std::string name;
+    for (std::size_t k = 0; k < alike.size(); ++k)
+      if (k != target) {
+        columns.push_back(alike[k].given.array);
+        name += (name.empty() ? "" : ", ") + alike[k].given.name;
+      }
+    if (columns.size() < 2) continue;
+    for (const bool from_the_end : {false, true}) {
+      if (from_the_end && (!own || columns[0].shape.size() > 1)) continue;
+      Roles other = roles;
+      std::erase_if(other.data, [&](const Datum& d) {
+        return std::any_of(alike.begin(), alike.end(),
+                           [&](const Datum& a) { return a.given.name == d.given.name; });
+      });
+      const std::string end = from_the_end ? "[::-1]" : "";
+      other.data.push_back({{"(" + name + ")" + end, stacked(columns, from_the_end)}, Role::input, false});
+      if (own)
+        other.data.push_back(
+            {{alike[target].given.name + end, stacked({alike[target].given.array}, from_the_end)},
+             Role::target,
+             false});
+      out.push_back(std::move(other));
+    }
+  }
+}
+
+std::vector<Roles> with_columns(const Roles& roles) {
+  std::vector<Roles> out;
+  if (has(roles, Role::input)) return out;
+  std::vector<Datum> open;
+  for (const Datum& d : roles.data) {
+    const bool letter = d.given.name.size() == 1 && (d.role == Role::outputs || d.role == Role::states);
+    if (!d.by_hint && d.given.array.size() > 1 && d.given.array.shape.size() < 3 &&
+        (d.role == Role::unknown || d.role == Role::target || letter))
+      open.push_back(d);
+  }
+  while (!open.empty()) {
+    const auto shape = open[0].given.array.shape;
+    const auto rest = std::stable_partition(open.begin(), open.end(),
+                                            [&](const Datum& d) { return d.given.array.shape == shape; });
+    const std::vector<Datum> alike(open.begin(), rest);
+    open.erase(open.begin(), rest);
+    if (alike.size() > 1 && alike.size() < 5) add_columns(roles, alike, out);
+  }
+  return out;
+}
+
 }  // namespace
+
+std::vector<Roles> column_alternatives(const Roles& roles) {
+  return with_columns(roles.doubtful.empty() ? roles : with_data(roles));
+}
 
 std::vector<Roles> role_alternatives(const Roles& roles) {
   std::vector<Roles> out = {roles};
   if (!roles.doubtful.empty()) out.push_back(with_data(roles));
   if (!has(roles, Role::input) && (has(roles, Role::outputs) || has(roles, Role::states)))
     out.push_back(with_letters(roles));
+  if (auto other = with_rest_as_start(roles)) out.push_back(*std::move(other));
   for (std::size_t k = 0, n = out.size(); k < n; ++k)
     for (Roles& other : with_starts(out[k])) out.push_back(std::move(other));
   for (std::size_t k = 0, n = out.size(); k < n; ++k)

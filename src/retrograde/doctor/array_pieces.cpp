@@ -28,8 +28,7 @@ std::vector<std::vector<int>> orders(Cell cell) {
 std::vector<Piece> pieces_of(const ArrayReading& r, const Dims& dims, int gate, const std::vector<int>& order,
                              bool second) {
   std::vector<Piece> out;
-  const int H = dims.H[static_cast<std::size_t>(r.layer)], I = dims.inputs(r.layer),
-            G = r.stacked ? dims.G : 1;
+  const int H = dims.H[static_cast<std::size_t>(r.layer)], I = dims.inputs(r.layer), G = r.gates;
   auto whole = [&](Kind kind, int layer, int rows, int cols) {
     out.push_back({kind, layer, 0, rows, cols, 0, static_cast<std::size_t>(r.in_out ? 1 : cols),
                    static_cast<std::size_t>(r.in_out ? rows : 1)});
@@ -55,7 +54,7 @@ std::vector<Piece> pieces_of(const ArrayReading& r, const Dims& dims, int gate, 
                                               : I + H) +
                     (r.bias && r.type != ArrayKind::U ? 1 : 0);
   for (int k = 0; k < G; ++k) {
-    const int g = r.stacked ? order[static_cast<std::size_t>(k)] : gate;
+    const int g = r.gates > 1 ? order[static_cast<std::size_t>(k)] : gate;
     // Element (unit u of the array's k-th gate, input column j).
     const std::size_t rs = static_cast<std::size_t>(r.in_out ? 1 : width),
                       cs = static_cast<std::size_t>(r.in_out ? (r.gate_axis ? H : G * H) : 1);
@@ -94,21 +93,26 @@ class Builder {
         dims_(dims),
         readings_(readings),
         gate_(blocks.size(), 0),
+        candidate_(blocks.size(), false),
         second_(blocks.size(), false) {
     for (int l = 0; l < static_cast<int>(dims_.H.size()); ++l) {
       for (ArrayKind t : {ArrayKind::W, ArrayKind::U, ArrayKind::joined, ArrayKind::b})
-        settle_gates(members(t, l, false));
-      if (const auto biases = members(ArrayKind::b, l, true); biases.size() == 2)
+        if (const Indices singles = members(t, l, 1); members(t, l, dims_.G - 1).empty() || dims_.G < 3)
+          settle_gates(singles);
+        else
+          for (std::size_t i : singles) candidate_[i] = apart_ = true;
+      if (const auto biases = members(ArrayKind::b, l, dims_.G); dims_.G > 1 && biases.size() == 2)
         second_[biases[is_recurrent(biases[0]) ? 0 : 1]] = true;
     }
   }
 
   void build(double doubt, std::vector<Structure>& out) const {
     const bool stacked =
-        std::any_of(readings_.begin(), readings_.end(), [](const ArrayReading& r) { return r.stacked; });
+        std::any_of(readings_.begin(), readings_.end(), [](const ArrayReading& r) { return r.gates > 1; });
     const auto all = orders(cell_);
     const std::size_t n = dims_.G > 1 && (stacked || !named_) ? all.size() : 1;
     for (std::size_t k = 0; k < n; ++k) {
+      if (apart_ && all[k].back() != kCandidate) continue;
       Structure s;
       s.cell = cell_;
       s.front = dims_.front, s.topology = dims_.topology, s.outputs = dims_.O, s.hidden = dims_.H;
@@ -116,8 +120,10 @@ class Builder {
       s.doubt = doubt + 0.02 * static_cast<double>(k);
       for (std::size_t i = 0; i < blocks_.size(); ++i)
         s.pieces.push_back(pieces_of(readings_[i], dims_,
-                                     named_ ? gate_[i] : all[k][static_cast<std::size_t>(gate_[i])], all[k],
-                                     second_[i]));
+                                     candidate_[i] ? kCandidate
+                                     : named_      ? gate_[i]
+                                                   : all[k][static_cast<std::size_t>(gate_[i])],
+                                     all[k], second_[i]));
       out.push_back(std::move(s));
     }
   }
@@ -125,10 +131,12 @@ class Builder {
  private:
   using Indices = std::vector<std::size_t>;
 
-  Indices members(ArrayKind type, int layer, bool stacked) const {
+  static constexpr int kCandidate = 2;  // of an LSTM and of a GRU
+
+  Indices members(ArrayKind type, int layer, int gates) const {
     Indices out;
     for (std::size_t i = 0; i < blocks_.size(); ++i)
-      if (readings_[i].type == type && readings_[i].layer == layer && readings_[i].stacked == stacked)
+      if (readings_[i].type == type && readings_[i].layer == layer && readings_[i].gates == gates)
         out.push_back(i);
     return out;
   }
@@ -197,9 +205,11 @@ class Builder {
   Cell cell_;
   const Dims& dims_;
   const std::vector<ArrayReading>& readings_;
-  std::vector<int> gate_;     // by its name, or by its place among the others
-  std::vector<bool> second_;  // a second bias
-  bool named_ = true;         // the names tell every gate: no permutation is needed
+  std::vector<int> gate_;        // by its name, or by its place among the others
+  std::vector<bool> candidate_;  // the candidate's, beside one array for the other gates
+  std::vector<bool> second_;     // a second bias
+  bool apart_ = false;           // there are such
+  bool named_ = true;            // the names tell every gate: no permutation is needed
 };
 
 }  // namespace

@@ -69,6 +69,12 @@ class OneArray {
     r.doubt = doubt + doubt_of(r.type, suggestion_) + (other_layer ? 1 : 0) + (other_direction ? 1 : 0);
     readings.push_back(r);
   }
+  // So many gates may share an array; "gates" and "candidate" are apart in some.
+  std::vector<int> stacks() const {
+    if (dims_.G == 1) return {1};
+    return {1, dims_.G, dims_.G - 1};
+  }
+  double doubt_of_stack(int gates) const { return gates > 1 && gates < dims_.G ? 0.3 : 0; }
   int layers() const { return static_cast<int>(dims_.H.size()); }
 
   void vector(int n, int wide_axes, const std::vector<int>& shape) {
@@ -78,10 +84,11 @@ class OneArray {
     for (int l = 0; l < layers(); ++l) {
       const int H = dims_.H[static_cast<std::size_t>(l)];
       if (n == H && !stacked_rows) add({.type = ArrayKind::b, .layer = l}, 0);
-      if (dims_.G > 1 && n == dims_.G * H)
-        add({.type = ArrayKind::b, .layer = l, .stacked = true}, matrix_doubt);
+      for (const int gates : stacks())
+        if (gates > 1 && n == gates * H)
+          add({.type = ArrayKind::b, .layer = l, .gates = gates}, matrix_doubt + doubt_of_stack(gates));
       if (n == 2 * dims_.G * H)
-        add({.type = ArrayKind::b, .layer = l, .stacked = true, .pair = true}, 0.2 + matrix_doubt);
+        add({.type = ArrayKind::b, .layer = l, .gates = dims_.G, .pair = true}, 0.2 + matrix_doubt);
     }
     if (dims_.O > 0 && n == dims_.O) add({.type = ArrayKind::c}, 0);
     if (dims_.front.features > 0 && n == dims_.H[0]) add({.type = ArrayKind::p}, 0);
@@ -90,11 +97,12 @@ class OneArray {
   void matrix(int a, int b, double doubt) {
     for (int l = 0; l < layers(); ++l) {
       const int H = dims_.H[static_cast<std::size_t>(l)], I = dims_.inputs(l);
-      for (int stacked = 0; stacked < (dims_.G > 1 ? 2 : 1); ++stacked) {
-        const int rows = stacked ? dims_.G * H : H;
+      for (const int gates : stacks()) {
+        const int rows = gates * H;
         auto both = [&](int cols, ArrayReading r, double extra) {
           r.layer = l;
-          r.stacked = stacked;
+          r.gates = gates;
+          extra += doubt_of_stack(gates);
           if (a == rows && b == cols) add(r, doubt + extra);
           r.in_out = true;
           if (a == cols && b == rows) add(r, doubt + extra + (a == b ? 0.02 : 0));
@@ -137,9 +145,9 @@ class OneArray {
     for (int l = 0; l < layers(); ++l) {
       const int H = dims_.H[static_cast<std::size_t>(l)], I = dims_.inputs(l);
       if (b == H && a == I)
-        add({.type = ArrayKind::W, .layer = l, .stacked = true, .in_out = true, .gate_axis = true}, 0);
+        add({.type = ArrayKind::W, .layer = l, .gates = dims_.G, .in_out = true, .gate_axis = true}, 0);
       if (b == H && a == H)
-        add({.type = ArrayKind::U, .layer = l, .stacked = true, .in_out = true, .gate_axis = true}, 0);
+        add({.type = ArrayKind::U, .layer = l, .gates = dims_.G, .in_out = true, .gate_axis = true}, 0);
     }
   }
 

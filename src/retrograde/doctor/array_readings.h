@@ -14,7 +14,7 @@ struct ArrayReading {
   ArrayKind type = ArrayKind::W;
   int layer = 0;           // of a head's matrix for one direction: the direction
   bool share = false;      // a head's matrix for one direction
-  bool stacked = false;    // holds every gate
+  int gates = 1;           // it holds so many: one, all, or all but the candidate's
   bool in_out = false;     // stored [in, out]
   bool x_first = false;    // joined [x, h], else [h, x]
   int bias = 0;            // with a bias as one more column: 1 in front, 2 behind

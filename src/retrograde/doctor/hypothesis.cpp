@@ -90,8 +90,8 @@ void add_state_blocks(Hypothesis& h, const Roles& roles) {
     for (const Datum& datum : roles.data) {
       const bool cell = datum.role == Role::c0, start = cell || datum.role == Role::h0;
       if (datum.given.name == b.parameter) {
-        if (datum.role == Role::input || b.parameter == h.input.name) {
-          for (int t = 0; t < p.T && (x_view.F || p.I == 1); ++t)
+        if (b.parameter == h.input.name) {
+          for (int t = 0; t < p.T && (x_view.F || p.I == 1) && !x_view.spread; ++t)
             b.pieces.push_back(
                 {Kind::dx, 0, t, p.B, p.I, static_cast<std::size_t>(t) * x_view.t, x_view.b, x_view.f});
         } else if (start) {

@@ -53,8 +53,8 @@ class Identifier {
   }
 
   std::vector<Hypothesis> run() {
-    const std::vector<Roles> all = role_alternatives(as_given_);
-    all_passes(all);
+    const std::vector<Roles> columns = column_alternatives(as_given_), all = role_alternatives(as_given_);
+    all_passes(columns), all_passes(all);
     range_ = kRest;
     if (!exact_ && settled()) {
       // The same loss with other gradients: a symmetric matrix may be stored either way.

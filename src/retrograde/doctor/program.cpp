@@ -8,6 +8,7 @@
 
 #include "retrograde/base/error.h"
 #include "retrograde/base/random.h"
+#include "retrograde/doctor/pairing.h"
 
 namespace retrograde::doctor {
 

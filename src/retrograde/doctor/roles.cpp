@@ -9,54 +9,11 @@
 
 #include "retrograde/base/error.h"
 #include "retrograde/doctor/naming.h"
+#include "retrograde/doctor/pairing.h"
 
 namespace retrograde::doctor {
 
 namespace {
-
-std::string plain(const std::string& s) {
-  std::string out;
-  for (char c : s)
-    if (std::isalnum(static_cast<unsigned char>(c))) out += c;
-  return out;
-}
-
-std::string lower(std::string s) {
-  for (char& c : s) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return s;
-}
-
-constexpr const char* kBefore[] = {
-    "d",         "D",     "g",      "G",       "grad",      "grads",    "Grad",      "gradient",
-    "gradients", "nabla", "delta",  "dL",      "dLd",       "dE",       "dEd",       "dJ",
-    "dJd",       "dC",    "claim",  "claimed", "claimd",    "claimedd", "der",       "deriv",
-    "partial",   "dloss", "dlossd", "gradd",   "gradsd",    "analytic", "analyticd", "bptt",
-    "dl",        "dld",   "my",     "myd",     "analytical"};
-constexpr const char* kAfter[] = {"grad", "gradient", "grads", "g",       "d",
-                                  "der",  "bar",      "claim", "claimed", "Grad"};
-constexpr const char* kOwn[] = {"param",   "params", "p",   "theta", "parameters", "parameter",
-                                "weights", "model",  "net", "self",  "value",      "values"};
-constexpr const char* kNumeric[] = {"num",     "numeric", "numerical", "fd",      "approx",
-                                    "numgrad", "finite",  "check",     "estimate"};
-
-bool is_gradient_plain(const std::string& g, const std::string& p) {
-  for (const char* b : kBefore)
-    if (g == b + p) return true;
-  for (const char* a : kAfter)
-    if (g == p + a) return true;
-  return false;
-}
-
-bool is_numeric_name(const std::string& n) {
-  const std::string l = lower(n);
-  return std::any_of(std::begin(kNumeric), std::end(kNumeric),
-                     [&](const char* w) { return l.find(w) != std::string::npos; });
-}
-
-std::string without(std::string l, const char* word) {
-  const auto at = l.find(word);
-  return at == std::string::npos ? l : l.erase(at, std::char_traits<char>::length(word));
-}
 
 struct Word {
   const char* name;
@@ -218,6 +175,8 @@ constexpr Word kWords[] = {{"x", Role::input},
                            {"dcn", Role::final_cell_gradient},
                            {"dcfinal", Role::final_cell_gradient}};
 
+}  // namespace
+
 Role role_by_name(const NamedArray& a) {
   std::string l = plain_lower(a.name);
   // input_tensor, label_batch
@@ -231,6 +190,43 @@ Role role_by_name(const NamedArray& a) {
     }
   for (const Word& w : kWords)
     if (l == w.name) return w.role == Role::loss && a.array.size() > 1 ? Role::unknown : w.role;
+  return Role::unknown;
+}
+
+namespace {
+
+// The words of a name: start_H, initialHidden, x_seq_in.
+std::vector<std::string> words_of(const std::string& name) {
+  std::vector<std::string> out;
+  bool open = false, small = false;
+  for (const char c : name) {
+    const auto u = static_cast<unsigned char>(c);
+    if (!open || (std::isupper(u) && small)) out.emplace_back();
+    open = std::isalpha(u) != 0, small = std::islower(u) != 0;
+    if (open)
+      out.back() += static_cast<char>(std::tolower(u));
+    else if (out.back().empty())
+      out.pop_back();
+  }
+  return out;
+}
+
+// What the words of a name tell that is no name by itself.
+Role role_by_words(const NamedArray& a) {
+  if (const Role r = role_by_name(a); r != Role::unknown || plain_lower(a.name).size() < 3) return r;
+  const std::vector<std::string> words = words_of(a.name);
+  const auto one_of = [&](std::initializer_list<const char*> list) {
+    return std::any_of(words.begin(), words.end(), [&](const std::string& w) {
+      return std::find(list.begin(), list.end(), w) != list.end();
+    });
+  };
+  if (one_of({"start", "init", "initial", "prev", "previous", "first", "zero", "begin"})) {
+    if (one_of({"c", "cell", "memory", "mem"})) return Role::c0;
+    if (one_of({"h", "hidden", "state", "s", "a", "hid", "activation"})) return Role::h0;
+  }
+  if (one_of({"target", "targets", "label", "labels", "y", "ys", "expected", "desired", "truth"}))
+    return Role::target;
+  if (one_of({"input", "inputs", "x", "xs"})) return Role::input;
   return Role::unknown;
 }
 
@@ -253,21 +249,12 @@ Role role_by_hint(const std::string& hint) {
   return Role::unknown;
 }
 
-bool fits_single(double v) {
-  return !(std::abs(v) <= 3e38) || static_cast<double>(static_cast<float>(v)) == v;
+bool weightlike(const std::string& name) {
+  return !name.empty() && std::string("wuvbWUVB").find(name[0]) != std::string::npos;
 }
 
-bool same_up_to_transpose(const Array& a, const Array& b) { return a.size() == b.size(); }
-
-// Outputs, targets and states are no parameters, even where something is called their gradient.
-bool is_sequence(const NamedArray& a) {
-  const Role r = role_by_name(a);
-  const std::string l = plain_lower(a.name);
-  const auto& shape = a.array.shape;
-  if (a.name == "H" && shape.size() == 2 && shape[0] == shape[1])
-    return false;  // the recurrent matrix to some
-  if (l == "y" || l == "h") return true;
-  return l.size() > 1 && (r == Role::target || r == Role::outputs || r == Role::states || r == Role::loss);
+bool fits_single(double v) {
+  return !(std::abs(v) <= 3e38) || static_cast<double>(static_cast<float>(v)) == v;
 }
 
 Block block_of(const NamedArray& parameter) {
@@ -279,24 +266,6 @@ Block block_of(const NamedArray& parameter) {
 }
 
 }  // namespace
-
-bool names_gradient_of(const std::string& gradient, const std::string& parameter) {
-  const std::string g = plain(gradient), p = plain(parameter);
-  if (g == p) return false;
-  if (is_gradient_plain(g, p)) return true;
-  const std::string gl = plain_lower(gradient), pl = plain_lower(parameter);
-  if (is_gradient_plain(gl, pl)) return true;
-  for (const char* own : kOwn) {
-    const std::string word = own;
-    if (pl.size() > word.size() && pl.rfind(word, 0) == 0) {
-      const std::string stem = pl.substr(word.size());
-      if (is_gradient_plain(gl, stem)) return true;
-      for (const char* b : kBefore)
-        if (gl == b + stem) return true;
-    }
-  }
-  return false;
-}
 
 Roles find_roles(const Case& given) {
   Roles roles;
@@ -310,41 +279,8 @@ Roles find_roles(const Case& given) {
     const auto at = given.hints.roles.find(n);
     return at == given.hints.roles.end() ? std::string() : at->second;
   };
-  struct Pair {
-    const NamedArray *parameter, *gradient;
-  };
-  std::vector<Pair> pairs;
-  auto take_pair = [&](const NamedArray& p, const NamedArray& g) {
-    pairs.push_back({&p, &g});
-    used.insert(g.name);
-  };
-  for (const NamedArray& g : all)
-    for (const NamedArray& p : all)
-      if (hint(g.name) == fmt::format("gradient of {}", p.name)) {
-        if (g.array.size() != p.array.size())
-          throw UsageError("{} {} is said to be the gradient of {} {}: they have unequal sizes", g.name,
-                           describe_shape(g.array.shape), p.name, describe_shape(p.array.shape));
-        take_pair(p, g);
-      }
-  // Exact spelling first, then without regard to case.
-  for (int exact = 1; exact >= 0; --exact)
-    for (const NamedArray& p : all) {
-      if (used.count(p.name) || !hint(p.name).empty()) {
-        if (hint(p.name) != "parameter") continue;
-      }
-      if (std::any_of(pairs.begin(), pairs.end(), [&](const Pair& q) { return q.parameter == &p; })) continue;
-      for (const NamedArray& g : all) {
-        if (&g == &p || used.count(g.name) || !hint(g.name).empty() || is_numeric_name(g.name)) continue;
-        if (!same_up_to_transpose(g.array, p.array)) continue;
-        if (std::any_of(pairs.begin(), pairs.end(), [&](const Pair& q) { return q.parameter == &g; }))
-          continue;
-        const bool named =
-            exact ? is_gradient_plain(plain(g.name), plain(p.name)) : names_gradient_of(g.name, p.name);
-        if (!named || is_sequence(p)) continue;
-        take_pair(p, g);
-        break;
-      }
-    }
+  const std::vector<Pair> pairs = pair_gradients(given);
+  for (const Pair& p : pairs) used.insert(p.gradient->name);
   const bool told = std::any_of(given.hints.roles.begin(), given.hints.roles.end(),
                                 [](const auto& h) { return h.second == "parameter"; });
   for (const Pair& pair : pairs) {
@@ -352,8 +288,11 @@ Roles find_roles(const Case& given) {
     b.gradient = pair.gradient->name;
     b.claim = pair.gradient->array.values;
     b.claim_transposed = pair.gradient->array.shape != pair.parameter->array.shape;
-    const Role r = role_by_hint(hint(b.parameter)) != Role::unknown ? role_by_hint(hint(b.parameter))
-                                                                    : role_by_name(*pair.parameter);
+    Role r = role_by_hint(hint(b.parameter));
+    if (r == Role::unknown) r = role_by_name(*pair.parameter);
+    if (const Role start = role_by_words(*pair.parameter);
+        r == Role::unknown && !weightlike(b.parameter) && (start == Role::h0 || start == Role::c0))
+      r = start;
     // The gradient of an input or a start state, not of a parameter; or of whatever else the batch holds.
     const bool state =
         r == Role::input || r == Role::h0 || r == Role::c0 || (told && hint(b.parameter) != "parameter");
@@ -369,10 +308,9 @@ Roles find_roles(const Case& given) {
       roles.blocks.push_back(block_of(a));
       continue;
     }
-    if (h.rfind("numeric gradient of ", 0) == 0 || is_numeric_name(a.name)) {
+    if (h.rfind("numeric gradient of ", 0) == 0 || !numeric_stem(a.name).empty()) {
       for (Block& b : roles.blocks) {
-        std::string stem = plain_lower(a.name);
-        for (const char* w : kNumeric) stem = without(stem, w);
+        const std::string stem = numeric_stem(a.name);
         if (h == fmt::format("numeric gradient of {}", b.parameter) ||
             (h.empty() && a.array.size() == b.value.size() &&
              (stem == plain_lower(b.parameter) || names_gradient_of(stem, b.parameter))))
@@ -380,19 +318,24 @@ Roles find_roles(const Case& given) {
       }
       continue;
     }
-    Datum d{a, role_by_name(a), false};
+    Datum d{a, role_by_words(a), false};
     if (role_by_hint(h) != Role::unknown) d.role = role_by_hint(h), d.by_hint = true;
-    const char first =
-        a.name.empty() ? ' ' : static_cast<char>(std::tolower(static_cast<unsigned char>(a.name[0])));
-    const bool weightlike = d.role == Role::unknown &&
-                            (first == 'w' || first == 'u' || first == 'v' || first == 'b') &&
-                            a.array.size() > 1;
-    if (weightlike) {
+    if (d.role == Role::unknown && weightlike(a.name) && a.array.size() > 1) {
       roles.blocks.push_back(block_of(a));
       roles.doubtful.push_back(a.name);
     } else {
       roles.data.push_back(std::move(d));
     }
+  }
+  // Words that two arrays share tell neither: input_data, input_predicts.
+  for (const Role role : {Role::input, Role::target}) {
+    const auto by_words = [role](const Datum& d) {
+      return !d.by_hint && d.role == role && role_by_name(d.given) == Role::unknown;
+    };
+    if (std::count_if(roles.data.begin(), roles.data.end(), [&](const Datum& d) { return d.role == role; }) >
+        1)
+      for (Datum& d : roles.data)
+        if (by_words(d)) d.role = Role::unknown;
   }
   // Single precision shows in the type, or in the numbers; a claim of zeros takes after the parameters.
   const auto fits = [&](Real Block::*part) {

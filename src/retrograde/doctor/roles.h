@@ -44,7 +44,7 @@ struct Roles {
 };
 
 Roles find_roles(const Case& given);
-// "grad_W", "dW", "W.grad", ... of "W".
-bool names_gradient_of(const std::string& gradient, const std::string& parameter);
+// Role::unknown for a name that says nothing.
+Role role_by_name(const NamedArray& a);
 
 }  // namespace retrograde::doctor

@@ -69,7 +69,7 @@ class Enumerator {
       if (doubt + r.doubt + rest_[i + 1] > bound_) break;  // readings are sorted
       if (family_[i] >= 0 && !fits_family(r, static_cast<std::size_t>(family_[i]), i)) continue;
       chosen_[i] = r;
-      int& n = counts_[slot(r.type, r.layer)][r.stacked || r.share];
+      int& n = counts_[slot(r.type, r.layer)][form(r)];
       ++n;
       if (possible(i) && reachable(i + 1)) descend(i + 1, doubt + r.doubt);
       --n;
@@ -94,7 +94,7 @@ class Enumerator {
       }
   }
   bool fits_family(const ArrayReading& r, std::size_t first, std::size_t i) const {
-    if (r.stacked || r.type >= ArrayKind::V) return false;
+    if (r.gates > 1 || r.type >= ArrayKind::V) return false;
     const ArrayReading& f = chosen_[first];
     return first == i || (r.type == f.type && r.layer == f.layer && r.in_out == f.in_out &&
                           r.x_first == f.x_first && r.bias == f.bias);
@@ -103,9 +103,14 @@ class Enumerator {
   static std::size_t slot(ArrayKind type, int layer) {
     return 4 * static_cast<std::size_t>(type) + static_cast<std::size_t>(layer);
   }
-  int count(ArrayKind type, int layer, bool stacked) const { return counts_[slot(type, layer)][stacked]; }
+  // How an array holds its gates; a head's share is a form of its own, too.
+  enum Form : unsigned char { single, stacked, partly };
+  Form form(const ArrayReading& r) const {
+    return r.share || (r.gates == dims_.G && r.gates > 1) ? stacked : r.gates > 1 ? partly : single;
+  }
+  int count(ArrayKind type, int layer, Form form) const { return counts_[slot(type, layer)][form]; }
   bool any(ArrayKind type, int layer) const {
-    return count(type, layer, false) + count(type, layer, true) > 0;
+    return count(type, layer, single) + count(type, layer, stacked) + count(type, layer, partly) > 0;
   }
 
   // The gates' arrays of one kind are stored in one way.
@@ -113,7 +118,7 @@ class Enumerator {
     const ArrayReading& r = chosen_[last];
     return std::all_of(
         chosen_.begin(), chosen_.begin() + static_cast<long>(last), [&](const ArrayReading& other) {
-          return other.type != r.type || other.layer != r.layer || other.stacked != r.stacked ||
+          return other.type != r.type || other.layer != r.layer || other.gates != r.gates ||
                  (other.in_out == r.in_out && other.x_first == r.x_first && other.bias == r.bias);
         });
   }
@@ -121,13 +126,13 @@ class Enumerator {
   // Whether the reading chosen last is not one too many.
   bool possible(std::size_t last) const {
     const ArrayReading& r = chosen_[last];
-    const int single = count(r.type, r.layer, false), stacked = count(r.type, r.layer, true), G = dims_.G;
-    if (r.type == ArrayKind::V && (single || stacked))  // one for each direction, or one
-      return single + stacked <= 1 && !(count(ArrayKind::V, 0, false) && any(ArrayKind::V, 1));
-    if (r.type >= ArrayKind::V) return single <= 1;
-    if (r.type == ArrayKind::b ? single > 2 * G || stacked > 2
-                               : single > G || stacked > 1 || (single && stacked))
-      return false;
+    const int one = count(r.type, r.layer, single), all = count(r.type, r.layer, stacked),
+              most = count(r.type, r.layer, partly), G = dims_.G;
+    if (r.type == ArrayKind::V && (one || all))  // one for each direction, or one
+      return one + all <= 1 && !(count(ArrayKind::V, 0, single) && any(ArrayKind::V, 1));
+    if (r.type >= ArrayKind::V) return one <= 1;
+    if (most && (most > 1 || one > 1 || all)) return false;
+    if (r.type == ArrayKind::b ? one > 2 * G || all > 2 : one > G || all > 1 || (one && all)) return false;
     return alike(last);
   }
 
@@ -144,10 +149,16 @@ class Enumerator {
   bool complete() const {
     const int G = dims_.G;
     for (int l = 0; l < static_cast<int>(dims_.H.size()); ++l) {
-      auto full = [&](ArrayKind t) { return count(t, l, true) == 1 || count(t, l, false) == G; };
+      auto full = [&](ArrayKind t) {
+        const int one = count(t, l, single);
+        return count(t, l, partly) == 1 ? one == 1 : count(t, l, stacked) == 1 || one == G;
+      };
       if (!full(ArrayKind::joined) && !(full(ArrayKind::W) && full(ArrayKind::U))) return false;
       if (full(ArrayKind::joined) && (any(ArrayKind::W, l) || any(ArrayKind::U, l))) return false;
-      if (G > 1 && count(ArrayKind::b, l, false) % G > (cell_ == Cell::gru ? 1 : 0)) return false;
+      if (count(ArrayKind::b, l, partly)
+              ? !full(ArrayKind::b)
+              : G > 1 && count(ArrayKind::b, l, single) % G > (cell_ == Cell::gru ? 1 : 0))
+        return false;
       const bool inside = std::any_of(chosen_.begin(), chosen_.end(), [&](const ArrayReading& r) {
         return r.layer == l && r.bias && r.type < ArrayKind::V;
       });
@@ -158,7 +169,7 @@ class Enumerator {
           return r.type == ArrayKind::V && r.bias;
         });
     if (two_biases) return false;
-    if (count(ArrayKind::V, 0, true) != count(ArrayKind::V, 1, true)) return false;
+    if (count(ArrayKind::V, 0, stacked) != count(ArrayKind::V, 1, stacked)) return false;
     return any(ArrayKind::V, 0) == (dims_.O > 0) && any(ArrayKind::E, 0) == (dims_.front.vocabulary > 0) &&
            any(ArrayKind::P, 0) == (dims_.front.features > 0);
   }
@@ -167,7 +178,8 @@ class Enumerator {
   double layer_doubt() const {
     double doubt = 0;
     for (int l = 0; l < static_cast<int>(dims_.H.size()); ++l)  // the candidate alone has a second bias
-      if (dims_.G > 1 && count(ArrayKind::b, l, false) % dims_.G) doubt += 0.4;
+      if (dims_.G > 1 && count(ArrayKind::b, l, single) % dims_.G && !count(ArrayKind::b, l, partly))
+        doubt += 0.4;
     for (std::size_t i = 0; i < blocks_.size(); ++i)
       for (std::size_t k = 0; k < i; ++k) {
         if (chosen_[i].type >= ArrayKind::V || chosen_[k].type >= ArrayKind::V) continue;
@@ -199,7 +211,7 @@ class Enumerator {
   std::vector<double> rest_;
   std::vector<unsigned long long> later_;  // which readings (a bit a slot) the blocks from i on have
   std::vector<int> named_layer_;
-  std::array<std::array<int, 2>, 36> counts_{};  // chosen readings by slot and stacked (a head's share)
+  std::array<std::array<int, 3>, 36> counts_{};  // chosen readings by slot and form
   double bound_ = -1, known_ = -1;               // structures of no more doubt are known
   std::vector<int> family_;                      // the first of the arrays that are read alike, or -1
   int nodes_ = 0;
