@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "doctor/plant.h"
+#include "retrograde/base/error.h"
 #include "retrograde/doctor/fit.h"
 
 namespace retrograde::doctor {
@@ -40,6 +41,14 @@ TEST(Conduct, AWellBehavedRightGradientAgrees) {
   const Problem p = a_problem();
   const Report r = diagnose(called(p, right_plan(p), [](Arrays&, Arrays&, Arrays&) {}));
   EXPECT_EQ(r.verdict, Verdict::agrees) << r.text();
+}
+
+TEST(Conduct, AnAnswerWithoutAnyGradientIsRefusedAndNotCalledRight) {
+  const Problem p = a_problem();
+  const Case c = called(p, right_plan(p), [](Arrays& answer, Arrays&, Arrays&) {
+    for (NamedArray& a : answer) a.name = "of_" + a.name.substr(2);
+  });
+  EXPECT_THROW(diagnose(c), DataError);
 }
 
 TEST(Conduct, AMistakeIsConfirmedAtASecondPoint) {

@@ -86,7 +86,17 @@ class Diagnosis {
     if (program_->has_loss() && !knows_loss(roles))
       asked_.arrays.push_back(
           {"loss", {{}, {program_->loss(program_->parameters(), program_->batch())}, Dtype::float64}});
-    return find_roles(asked_);
+    roles = find_roles(asked_);
+    if (std::all_of(roles.blocks.begin(), roles.blocks.end(),
+                    [](const Block& b) { return b.claim.empty(); })) {
+      std::vector<std::string> names;
+      for (const NamedArray& a : asked_.arrays) names.push_back(a.name);
+      throw DataError(
+          "nothing that the gradient answered with is named as a parameter's gradient: found [{}], expected "
+          "pairs such as W and dW (or W and W_grad); say which by hints",
+          fmt::join(names, ", "));
+    }
+    return roles;
   }
 
   static bool knows_loss(const Roles& roles) {
