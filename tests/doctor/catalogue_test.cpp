@@ -50,6 +50,38 @@ TEST(Catalogue, EverySlipOfTheSoftmaxAndItsTargetIsNamed) {
   EXPECT_GT(asked, 20);
 }
 
+// As NumPy has it: p[np.arange(N), target] -= 1 with a target of -1.
+TEST(Catalogue, TargetsOfMinusOneThatAreTakenForTheLastClassAreNamed) {
+  Shape shape;
+  shape.loss = Loss::softmax_cross_entropy, shape.head_activation = Activation::softmax, shape.O = 3;
+  Random random(8);
+  Problem p = random_problem(shape, random);
+  const auto rows = static_cast<std::size_t>(p.T * p.B), O = static_cast<std::size_t>(p.O);
+  p.mask.assign(rows, 1);
+  for (std::size_t row : {rows - 1, rows - 2, rows - 4}) {
+    p.mask[row] = 0;
+    std::fill_n(p.target.begin() + static_cast<long>(row * O), O, 0.0);
+  }
+  Mistake leak;
+  for (Mistake& m : head_mistakes(p, Words{}))
+    if (m.yours == "dy[t, target[t]] -= 1") leak = std::move(m);
+  ASSERT_EQ(leak.name, "padding-leaks");
+  Case c = make_case(p, planted(p, {&leak}));
+  for (NamedArray& a : c.arrays) {
+    if (a.name != "target") continue;
+    Real classes;
+    for (std::size_t row = 0; row < rows; ++row) {
+      const auto* first = a.array.values.data() + row * O;
+      classes.push_back(p.mask[row] ? static_cast<double>(std::max_element(first, first + O) - first) : -1);
+    }
+    a.array = {{static_cast<std::size_t>(p.T), static_cast<std::size_t>(p.B)}, classes, Dtype::float64};
+  }
+  std::erase_if(c.arrays, [](const NamedArray& a) { return a.name == "lengths"; });
+  const Report r = diagnose(c);
+  ASSERT_EQ(r.findings.size(), 1u) << r.text();
+  EXPECT_EQ(r.findings[0].name, "padding-leaks");
+}
+
 // A variable that the forward filled wrongly, or arguments in the wrong order, are one mistake and not one
 // for every use.
 TEST(Catalogue, AWrongRecordIsOneMistakeInAllItsUses) {

@@ -95,7 +95,7 @@ bool Explainer::search(const std::vector<Examination>& open, bool pairs) {
     if (!(cost < best) || !believable(*e.h, found.best.front(), targets)) continue;
     best = cost;
     say(e, targets, s, found);
-    if (best < 1.5) break;
+    if (best < 1.3) break;  // one mistake, and a likely one
   }
   if (best < (pairs ? 1e9 : 3.2)) return true;
   if (best < 1e9) fallback_ = report_;

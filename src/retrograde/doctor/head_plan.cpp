@@ -134,7 +134,10 @@ Real other_targets(const Problem& problem, const HeadPlan& head, int row) {
       const double target = head.target_class < 0                ? from[static_cast<std::size_t>(s * row + k)]
                             : k % problem.O == head.target_class ? 1.0
                                                                  : 0.0;
-      out[static_cast<std::size_t>(t * row + k)] = head.target_factor * target;
+      const bool none = head.index_minus_one && !problem.mask.empty() &&
+                        !problem.mask[static_cast<std::size_t>(s * problem.B + k / problem.O)];
+      out[static_cast<std::size_t>(t * row + k)] =
+          head.target_factor * (none && k % problem.O == problem.O - 1 ? 1.0 : target);
     }
   }
   return out;
@@ -159,7 +162,7 @@ Real output_deltas(const Problem& problem, const HeadPlan& head, const Real& z, 
   const Fn fn = way_up && head.slope_up != Fn::count ? head.slope_up : head.slope;
   Real d(static_cast<std::size_t>(problem.T * B * n), 0), other;
   const bool own = head.target_replay == Replay::own && head.target_factor == 1 && head.target_shift == 0 &&
-                   !head.target_is_input && head.target_class < 0;
+                   !head.target_is_input && head.target_class < 0 && !head.index_minus_one;
   if (!own) other = other_targets(problem, head, B * n);
   const Real& targets = own ? problem.target : other;
   for (int t = 0; t < problem.T; ++t)

@@ -160,6 +160,11 @@ void add_mask(const Problem& problem, Adder& to) {
   to.add("padding-leaks", "the outputs' errors", "the errors of padded steps are not left out",
          "dy[t] = 0 where the sequence has ended", "", 0.03, kMask,
          [](HeadPlan& h) { h.ignore_lengths = true; });
+  if (!problem.mask.empty() && problem.net.loss == Loss::softmax_cross_entropy)
+    to.add("padding-leaks", "the outputs' errors",
+           "the errors of padded steps are not left out, and their target -1 is taken for the last class",
+           "dy[t] = 0 where the target is -1", "dy[t, target[t]] -= 1", 0.03, kMask,
+           [](HeadPlan& h) { h.ignore_lengths = h.index_minus_one = true; });
   for (int s : {1, -1})
     to.add("mask-wrong-step", "the outputs' errors", fmt::format("the mask is that of step t{:+d}", -s),
            "use the mask of step t", "", 0.06, kMask, [s](HeadPlan& h) { h.length_shift = s; });

@@ -65,6 +65,7 @@ void add_lookups(const Problem& problem, const Piece& piece, const Product& righ
                p.right = Var::h;
                p.shift = -1;
              });
+      to.also("gate-factor");
       to.add("reset-gate-before-or-after",
              "the reset gate multiplies the state (r h), where it multiplies the product",
              "dU_n = (dz_n * r)' h[t-1]", 0.03, [](Product& p) {

@@ -204,7 +204,8 @@ struct HeadPlan {
   // too.
   bool at_first = false, slope_at_first = false;
   bool ignore_lengths = false;
-  int length_shift = 0;  // the mask ends this many steps late
+  bool index_minus_one = false;  // where a target of -1 says that there is none, the last class is meant
+  int length_shift = 0;          // the mask ends this many steps late
   double up_coefficient = 1;
 };
 
