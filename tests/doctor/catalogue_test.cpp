@@ -50,6 +50,27 @@ TEST(Catalogue, EverySlipOfTheSoftmaxAndItsTargetIsNamed) {
   EXPECT_GT(asked, 20);
 }
 
+// The backward has r, the forward has not.
+TEST(Catalogue, AResetGateThatTheForwardLeavesOutIsNamed) {
+  for (const bool after : {false, true}) {
+    Shape shape;
+    shape.cell = Cell::gru, shape.second_bias = after;
+    Random random(9);
+    Problem p = random_problem(shape, random);
+    p.net.no_reset = true, p.net.reset_after = false;
+    const Report right = diagnose(make_case(p, gradients_of(p, right_plan(p))));
+    EXPECT_EQ(right.verdict, Verdict::agrees) << right.text();
+    Problem other = p;
+    other.net.no_reset = false, other.net.reset_after = after;
+    Plan resets = right_plan(other);
+    for (LayerPlan& layer : resets.layers) layer.reset_form = after;
+    const Report r = diagnose(make_case(p, gradients_of(p, resets)));
+    ASSERT_EQ(r.findings.size(), 1u) << r.text();
+    EXPECT_EQ(r.findings[0].name, "reset-gate-before-or-after");
+    EXPECT_THAT(r.findings[0].sentence, testing::HasSubstr("the forward leaves the reset gate out"));
+  }
+}
+
 // As NumPy has it: p[np.arange(N), target] -= 1 with a target of -1.
 TEST(Catalogue, TargetsOfMinusOneThatAreTakenForTheLastClassAreNamed) {
   Shape shape;

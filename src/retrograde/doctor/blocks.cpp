@@ -185,8 +185,9 @@ Evaluation Engine::evaluate(const Plan& plan) const {
 
 Product Engine::right_product(const Piece& piece, int reset_form) const {
   const bool candidate = problem_.net.cell == Cell::gru && piece.gate == 2;
-  const bool reset_after = reset_form < 0 ? problem_.net.reset_after : reset_form == 1;
-  const bool after = candidate && reset_after, before = candidate && !reset_after;
+  const bool own = reset_form < 0, reset_after = own ? problem_.net.reset_after : reset_form == 1,
+             resets = candidate && !(own && problem_.net.no_reset);
+  const bool after = resets && reset_after, before = resets && !reset_after;
   Product p;
   p.left = piece.kind == Kind::dx ? Back::da0 : Back::da0 + piece.gate;
   switch (piece.kind) {

@@ -289,7 +289,10 @@ std::string describe(const Hypothesis& h) {
   if (net.plain_cell) cell += " (h = o c, without an activation)";
   if (net.forget_plus_one) cell += " (forget gate sigmoid(z + 1))";
   if (net.cell == Cell::gru)
-    cell += fmt::format(" (reset {} the product, h' = {})", net.reset_after ? "after" : "before",
+    cell += fmt::format(" ({}, h' = {})",
+                        net.no_reset      ? "its reset gate used nowhere"
+                        : net.reset_after ? "reset after the product"
+                                          : "reset before the product",
                         net.update_keeps ? "(1-z) n + z h" : "(1-z) h + z n");
   std::string layers = p.levels() > 1 ? fmt::format("{} layers, ", p.levels()) : "";
   if (net.directions == 2)

@@ -189,12 +189,20 @@ class Identifier {
   }
 
   void forms_pass(Problem& p, const Structure& s) {
-    // GRU comes in four forms.
-    std::vector<std::pair<bool, bool>> forms = {{true, true}};
-    if (s.cell == Cell::gru) forms = {{true, true}, {false, true}, {true, false}, {false, false}};
-    if (lower(hints_.cell) == "gru_reset_before") forms = {{false, true}, {false, false}};
-    for (const auto& [after, keeps] : forms) {
-      p.net.reset_after = after;
+    // GRU comes in four forms, and with the reset gate left out of its forward.
+    enum class Reset { after, before, none };
+    std::vector<std::pair<Reset, bool>> forms = {{Reset::after, true}};
+    if (s.cell == Cell::gru) {
+      forms.clear();
+      for (const bool keeps : {true, false})
+        for (const Reset reset : {Reset::after, Reset::before, Reset::none}) {
+          if (reset == Reset::after && lower(hints_.cell) == "gru_reset_before") continue;
+          forms.emplace_back(reset, keeps);
+        }
+    }
+    for (const auto& [reset, keeps] : forms) {
+      p.net.reset_after = reset == Reset::after;
+      p.net.no_reset = reset == Reset::none;
       p.net.update_keeps = keeps;
       if (wide_ && s.cell == Cell::lstm) forget_plus_one(p, s);
       for (Activation f : activations(wide_)) {

@@ -151,23 +151,28 @@ void add_gru_variants(const Problem& problem, std::size_t l, Mistakes& to) {
           if (f.var == Var::a1) f.fn = f.fn == Fn::value ? Fn::complement : Fn::value;
   };
   to.push_back(half);
-  // The other reset form's backward.
-  other = problem;
-  other.net.reset_after = !problem.net.reset_after;
-  m.name = "reset-gate-before-or-after";
-  m.where = "the reset gate";
-  m.sentence = problem.net.reset_after ? "the backward belongs to a reset before the product, U (r h); the "
-                                         "forward resets after it, r (U h)"
-                                       : "the backward belongs to a reset after the product, r (U h); the "
-                                         "forward resets before it, U (r h)";
-  m.fix = problem.net.reset_after ? "dr = dz_n * (U_n h_prev);  dh_prev += U_n' (dz_n * r)"
-                                  : "d = U_n' dz_n;  dr = d * h_prev;  dh_prev += d * r";
-  m.entries = {kWholeLayer};
-  m.patch = [l, steps = right_plan(other).layers[l].steps, after = other.net.reset_after](Plan& plan) {
-    plan.layers[l].steps = steps;
-    plan.layers[l].reset_form = after ? 1 : 0;
-  };
-  to.push_back(m);
+  // Another reset form's backward.
+  const char* forward = problem.net.no_reset      ? "the forward leaves the reset gate out, U h"
+                        : problem.net.reset_after ? "the forward resets after it, r (U h)"
+                                                  : "the forward resets before it, U (r h)";
+  for (const bool after : {false, true}) {
+    if (!problem.net.no_reset && after == problem.net.reset_after) continue;
+    other = problem;
+    other.net.reset_after = after, other.net.no_reset = false;
+    m.name = "reset-gate-before-or-after";
+    m.where = "the reset gate";
+    m.sentence = fmt::format("the backward belongs to a reset {} the product, {}; {}",
+                             after ? "after" : "before", after ? "r (U h)" : "U (r h)", forward);
+    m.fix = problem.net.no_reset      ? "let the forward reset as the backward does"
+            : problem.net.reset_after ? "dr = dz_n * (U_n h_prev);  dh_prev += U_n' (dz_n * r)"
+                                      : "d = U_n' dz_n;  dr = d * h_prev;  dh_prev += d * r";
+    m.entries = {kWholeLayer};
+    m.patch = [l, steps = right_plan(other).layers[l].steps, after](Plan& plan) {
+      plan.layers[l].steps = steps;
+      plan.layers[l].reset_form = after ? 1 : 0;
+    };
+    to.push_back(m);
+  }
 }
 
 }  // namespace

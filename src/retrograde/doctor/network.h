@@ -49,7 +49,9 @@ struct Network {
   Cell cell = Cell::elman;
   Activation activation = Activation::tanh;  // Elman's f; the candidate's and the output's f of LSTM and GRU
   bool reset_after = true;                   // GRU: n = f(Wx + b + r (U h + c)), else n = f(Wx + b + U (r h))
-  bool update_keeps = true;                  // GRU: h' = (1-z) n + z h, else h' = (1-z) h + z n
+  bool no_reset =
+      false;  // GRU: n = f(Wx + b + U h): the forward leaves out r, which then is good for nothing
+  bool update_keeps = true;  // GRU: h' = (1-z) n + z h, else h' = (1-z) h + z n
   bool head = true;
   Activation head_activation = Activation::identity;
   Loss loss = Loss::squared;

@@ -55,14 +55,17 @@ std::vector<Step> gru(const Network& net) {
       {Back::da2, {take(Back::dh, {gate(Var::a1, fresh), slope_of(Var::z2, net.activation)})}},
       {Back::da1, {take(Back::dh, {gate(Var::hn), slope_of(Var::z1, sigmoid)})}}};
   Step carry{Back::hc, {take(Back::dh, {gate(Var::a1, kept)}), through(Back::da0, 0), through(Back::da1, 1)}};
-  if (net.reset_after) {
+  if (net.reset_after && !net.no_reset) {
     steps.push_back({Back::dp, {take(Back::da2, {gate(Var::a0)})}});
     steps.push_back({Back::da0, {take(Back::da2, {gate(Var::p), slope_of(Var::z0, sigmoid)})}});
     carry.terms.push_back(through(Back::dp, 2));
   } else {
+    // Without a reset nothing comes to r, and q goes on as it is.
+    Term reset = take(Back::q, {gate(Var::h, Fn::value, -1), slope_of(Var::z0, sigmoid)});
+    if (net.no_reset) reset.coefficient = 0;
     steps.push_back({Back::q, {through(Back::da2, 2)}});
-    steps.push_back({Back::da0, {take(Back::q, {gate(Var::h, Fn::value, -1), slope_of(Var::z0, sigmoid)})}});
-    carry.terms.push_back(take(Back::q, {gate(Var::a0)}));
+    steps.push_back({Back::da0, {reset}});
+    carry.terms.push_back(take(Back::q, {gate(Var::a0, net.no_reset ? Fn::one : Fn::value)}));
   }
   steps.push_back(carry);
   return steps;

@@ -141,8 +141,9 @@ void Tape::run_step(const Problem& problem, const Layer& layer, int t) {
     for (int k = 0; k < n; ++k) rh[k] = r[k] * before[k];
     disturb(p, n, rounding_);
     disturb(rh, n, rounding_);
-    pre(2, net.reset_after ? nullptr : rh);
-    if (net.reset_after) {
+    const bool after = net.reset_after && !net.no_reset;
+    pre(2, net.no_reset ? before : after ? nullptr : rh);
+    if (after) {
       double* zn = put(Var::z2, t);
       for (int k = 0; k < n; ++k) zn[k] += r[k] * p[k];
       disturb(zn, n, rounding_);

@@ -76,7 +76,8 @@ std::vector<Variant> variants(const Problem& p) {
           });
   if (p.net.cell == Cell::gru) {
     add("reset-gate-before-or-after", "the gradient is that of the other form of the reset gate",
-        "differentiate the forward that is run", [](Problem& q) { q.net.reset_after = !q.net.reset_after; });
+        "differentiate the forward that is run",
+        [](Problem& q) { q.net.reset_after = !q.net.reset_after, q.net.no_reset = false; });
     add("update-gate-complemented", "the gradient is that of a cell with z and 1 - z exchanged",
         "differentiate the forward that is run",
         [](Problem& q) { q.net.update_keeps = !q.net.update_keeps; });
