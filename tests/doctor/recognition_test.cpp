@@ -174,6 +174,52 @@ TEST(Recognition, TheCandidateApartFromTheGates) {
   }
 }
 
+// A unit's four gates side by side, as Chainer stores an LSTM's.
+TEST(Recognition, InterleavedGates) {
+  Random random(32);
+  Shape s;
+  s.cell = Cell::lstm;
+  const Problem p = random_problem(s, random);
+  Case c = make_case(p, gradients_of(p, right_plan(p)));
+  const auto H = n(s.H);
+  for (NamedArray& a : c.arrays) {
+    if (a.name.find("l0") == std::string::npos) continue;
+    const Real all = a.array.values;
+    const std::size_t cols = all.size() / (4 * H);
+    for (std::size_t g = 0; g < 4; ++g)
+      for (std::size_t u = 0; u < H; ++u)
+        std::copy_n(all.begin() + static_cast<long>((g * H + u) * cols), cols,
+                    a.array.values.begin() + static_cast<long>((u * 4 + g) * cols));
+  }
+  const Report r = diagnose(c);
+  EXPECT_EQ(r.verdict, Verdict::agrees) << r.text();
+  EXPECT_THAT(r.network, testing::HasSubstr("LSTM"));
+}
+
+// The claim and the loss know a penalty with a factor for each matrix; a loss without it accuses the claim.
+TEST(Recognition, PenaltiesWithFactorsOfTheirOwn) {
+  Random random(33);
+  Problem p = random_problem(Shape{}, random);
+  Case c = make_case(p, gradients_of(p, right_plan(p)));
+  const std::pair<const char*, double> factors[] = {
+      {"weight_ih_l0", 0.013}, {"weight_hh_l0", 0.021}, {"head.weight", 0.034}};
+  double penalty = 0;
+  for (const auto& [name, factor] : factors) {
+    const auto at = [&](const std::string& of) {
+      return std::find_if(c.arrays.begin(), c.arrays.end(),
+                          [&](const NamedArray& a) { return a.name == of; });
+    };
+    const Real w = at(name)->array.values;
+    Real& claim = at(fmt::format("d_{}", name))->array.values;
+    for (std::size_t k = 0; k < w.size(); ++k) claim[k] += factor * w[k], penalty += factor / 2 * w[k] * w[k];
+  }
+  Case with = c;
+  for (NamedArray& a : with.arrays)
+    if (a.name == "loss") a.array.values[0] += penalty;
+  EXPECT_EQ(diagnose(with).verdict, Verdict::agrees) << diagnose(with).text();
+  EXPECT_EQ(diagnose(c).verdict, Verdict::differs);
+}
+
 // The bits of two numbers, the last first, and of their sum.
 TEST(Recognition, FeaturesInArraysOfTheirOwnReadFromTheEnd) {
   Random random(30);
@@ -214,6 +260,8 @@ TEST(Recognition, AReadingThatMissesTheLossDoesNotSilenceIt) {
   };
   const Report r = diagnose(c);
   EXPECT_EQ(r.verdict, Verdict::differs) << r.text();
+  ASSERT_FALSE(r.findings.empty()) << r.text();
+  EXPECT_EQ(r.findings[0].name, "loss-and-gradient-disagree");
 }
 
 }  // namespace

@@ -56,10 +56,12 @@ std::vector<Piece> pieces_of(const ArrayReading& r, const Dims& dims, int gate, 
   for (int k = 0; k < G; ++k) {
     const int g = r.gates > 1 ? order[static_cast<std::size_t>(k)] : gate;
     // Element (unit u of the array's k-th gate, input column j).
-    const std::size_t rs = static_cast<std::size_t>(r.in_out ? 1 : width),
+    const std::size_t one = static_cast<std::size_t>(r.in_out ? 1 : width),
+                      rs = one * static_cast<std::size_t>(r.interleaved ? G : 1),
                       cs = static_cast<std::size_t>(r.in_out ? (r.gate_axis ? H : G * H) : 1);
-    const std::size_t base =
-        r.gate_axis ? static_cast<std::size_t>(k * H * width) : static_cast<std::size_t>(k * H) * rs;
+    const std::size_t base = r.gate_axis     ? static_cast<std::size_t>(k * H * width)
+                             : r.interleaved ? static_cast<std::size_t>(k) * one
+                                             : static_cast<std::size_t>(k * H) * rs;
     auto part = [&](Kind kind, int from, int cols) {
       out.push_back({kind, r.layer, g, H, cols, base + static_cast<std::size_t>(from) * cs, rs, cs});
     };
@@ -75,8 +77,9 @@ std::vector<Piece> pieces_of(const ArrayReading& r, const Dims& dims, int gate, 
       if (r.bias) part(Kind::b, r.bias == 1 ? 0 : I + H, 1);
     }
     if (r.type == ArrayKind::b) {
-      const auto at = static_cast<std::size_t>(k * H);
-      out.push_back({second ? Kind::b2 : Kind::b, r.layer, g, H, 1, at, 1, 1});
+      const auto at = static_cast<std::size_t>(r.interleaved ? k : k * H),
+                 step = static_cast<std::size_t>(r.interleaved ? G : 1);
+      out.push_back({second ? Kind::b2 : Kind::b, r.layer, g, H, 1, at, step, 1});
       if (r.pair)
         out.push_back({Kind::b2, r.layer, g, H, 1, at + static_cast<std::size_t>(dims.G * H), 1, 1});
     }

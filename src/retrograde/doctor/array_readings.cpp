@@ -68,6 +68,10 @@ class OneArray {
         directed && suggestion_.direction >= 0 && suggestion_.direction != r.layer % 2;
     r.doubt = doubt + doubt_of(r.type, suggestion_) + (other_layer ? 1 : 0) + (other_direction ? 1 : 0);
     readings.push_back(r);
+    if (r.gates == dims_.G && r.gates > 1 && !r.pair && !r.gate_axis) {  // as Chainer stores an LSTM's
+      r.interleaved = true, r.doubt += 0.3;
+      readings.push_back(r);
+    }
   }
   // So many gates may share an array; "gates" and "candidate" are apart in some.
   std::vector<int> stacks() const {

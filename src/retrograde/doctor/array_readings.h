@@ -12,14 +12,15 @@ enum class ArrayKind { W, U, joined, b, V, c, E, P, p };
 // One way to read one array.
 struct ArrayReading {
   ArrayKind type = ArrayKind::W;
-  int layer = 0;           // of a head's matrix for one direction: the direction
-  bool share = false;      // a head's matrix for one direction
-  int gates = 1;           // it holds so many: one, all, or all but the candidate's
-  bool in_out = false;     // stored [in, out]
-  bool x_first = false;    // joined [x, h], else [h, x]
-  int bias = 0;            // with a bias as one more column: 1 in front, 2 behind
-  bool pair = false;       // a bias array with both biases
-  bool gate_axis = false;  // a separate leading axis for gates with [in, out] behind it
+  int layer = 0;             // of a head's matrix for one direction: the direction
+  bool share = false;        // a head's matrix for one direction
+  int gates = 1;             // it holds so many: one, all, or all but the candidate's
+  bool in_out = false;       // stored [in, out]
+  bool x_first = false;      // joined [x, h], else [h, x]
+  int bias = 0;              // with a bias as one more column: 1 in front, 2 behind
+  bool pair = false;         // a bias array with both biases
+  bool interleaved = false;  // a unit's gates side by side, else a gate's units
+  bool gate_axis = false;    // a separate leading axis for gates with [in, out] behind it
   double doubt = 0;
 };
 

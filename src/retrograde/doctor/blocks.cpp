@@ -65,7 +65,7 @@ double decay_of(const Problem& problem, Kind k) {
   const Decays d = problem.net.decays;
   const bool decays =
       (head && d != Decays::layers) || (layers && d != Decays::head) || (bias && d == Decays::everything);
-  return decays ? problem.net.decay : 0;
+  return (decays ? problem.net.decay : 0) + problem.net.own_decay[static_cast<std::size_t>(k)];
 }
 
 double loss_of(const Problem& p) {
@@ -292,6 +292,17 @@ Real Engine::start_gradient(const Piece& piece, const Product& p, const Evaluati
 Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e, int from, int to) const {
   const auto l = static_cast<std::size_t>(piece.layer);
   const int T = problem_.T, B = problem_.B, rows = to < 0 ? piece.rows : to, n = rows - from;
+  if (p.over_units) {
+    Product each = p;
+    each.over_units = false;
+    const Real all = gradient(piece, each, e);
+    Real out(static_cast<std::size_t>(n * piece.cols), 0);
+    for (std::size_t i = 0; i < all.size(); ++i)
+      for (std::size_t k = i % static_cast<std::size_t>(piece.cols); k < out.size();
+           k += static_cast<std::size_t>(piece.cols))
+        out[k] += all[i];
+    return out;
+  }
   if (piece.kind >= Kind::P && piece.kind != Kind::dx) {
     const Real all = start_gradient(piece, p, e);
     return Real(all.begin() + from * piece.cols, all.begin() + rows * piece.cols);

@@ -11,6 +11,7 @@
 #include "retrograde/doctor/explain.h"
 #include "retrograde/doctor/numeric.h"
 #include "retrograde/doctor/own_check.h"
+#include "retrograde/doctor/penalties.h"
 
 namespace retrograde::doctor {
 
@@ -177,8 +178,12 @@ class Diagnosis {
     for (const Hypothesis& h : hypotheses) {
       if (rank(h) != rank(hypotheses[0]) || (!open.empty() && Clock::now() > after(0.6))) break;
       Examination e = examine(h, precision_);
-      if (heard && refutes(*heard, e)) continue;
+      if (heard && refutes(*heard, e)) {
+        if (!e.differs && !e.unsure && heard->verdict == Verdict::differs) return other_loss(e, *heard);
+        continue;
+      }
       if (!e.differs) return agree(e);
+      if ((penalised_ = with_own_penalties(h, *e.judge))) return agree(examine(*penalised_, precision_));
       if (open.size() < 40 && !(h.agreement + 0.2 < hypotheses[0].agreement)) open.push_back(std::move(e));
     }
     if (open.empty()) return unrecognised(roles);
@@ -225,6 +230,10 @@ class Diagnosis {
     describe_network(e, report_);
     reading_ = e.h;
     report_.verdict = e.unsure ? Verdict::cannot_tell : Verdict::agrees;
+    if (e.h->loss_missed)
+      report_.notes.push_back(fmt::format(
+          "it is the gradient of {} ({:.6g} here); the loss given is {:.6g}, which was not found again",
+          e.h->problem.net.reduction, loss_of(e.h->problem), e.h->given_loss));
     if (e.unsure)
       report_.notes.push_back(
           "rounding alone may change a block by a third at this point (saturated or chaotic): take smaller "
@@ -232,6 +241,24 @@ class Diagnosis {
     else
       report_.power = power_of(*e.h, *e.judge, precision_,
                                std::min(after(1), Clock::now() + std::chrono::milliseconds(500)));
+  }
+
+  // Every block is right for a loss that is not the author's.
+  void other_loss(const Examination& e, const NumericJudgement& heard) {
+    describe_network(e, report_);
+    report_.verdict = Verdict::differs;
+    report_.blocks = heard.rows;
+    report_.where = "every block is the right gradient, of another loss than the one that is computed";
+    Finding f;
+    f.name = "loss-and-gradient-disagree";
+    f.sentence = fmt::format("what is differentiated is {} ({:.6g} here), what is computed is another loss{}",
+                             e.h->problem.net.reduction, loss_of(e.h->problem),
+                             e.h->loss_missed ? fmt::format(" ({:.6g})", e.h->given_loss) : "");
+    f.fix = "compute the loss that is differentiated, or differentiate the one that is computed";
+    f.where = "the loss";
+    f.certainty = "certain";
+    for (const BlockRow& b : report_.blocks) f.blocks.push_back(b.parameter);
+    report_.findings.push_back(std::move(f));
   }
 
   // Gradients that the recognised network has no place for are not passed over.
@@ -362,6 +389,7 @@ class Diagnosis {
   std::unique_ptr<Program> program_;
   std::vector<Finding> conduct_;
   Report report_;
+  std::optional<Hypothesis> penalised_;
   const Hypothesis* reading_ = nullptr;  // whose right gradient the claim is
 };
 

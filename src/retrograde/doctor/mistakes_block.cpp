@@ -197,6 +197,9 @@ std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& wo
   if (piece.cols > 1 || piece.kind == Kind::W || piece.kind == Kind::U || piece.kind == Kind::V)
     add_lookups(problem, piece, right, to);
   if (piece.rows == piece.cols && piece.rows > 1) to.transposed("its rows and columns are exchanged");
+  if (piece.cols == 1 && piece.rows > 1 && right.right == Var::none)
+    to.add("bias-reduced-wrongly", "it is added up over the units, too: every entry is the sum of all",
+           "add up over steps and batch alone", 0.05, [](Product& p) { p.over_units = true; });
   if (problem.B > 1)
     to.add("bias-reduced-wrongly", "only the batch's first row is in it", "add up the whole batch", 0.08,
            [](Product& p) { p.first_row_only = true; });

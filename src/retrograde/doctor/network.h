@@ -73,6 +73,7 @@ struct Network {
   bool summed = false, own_ends = false;
   double decay = 0;  // loss += decay/2 * sum of the squares of what `decays` says
   Decays decays = Decays::matrices;
+  std::array<double, 12> own_decay{};  // the same with a factor for each kind of parameter (Kind, blocks.h)
 };
 
 struct Layer {

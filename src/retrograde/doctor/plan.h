@@ -106,6 +106,7 @@ struct Product {
   int left_shift = 0;       // left[t + left_shift]
   int only = -1;            // one step alone (-2: T-1)
   bool first_row_only = false;
+  bool over_units = false;  // every row is the sum of all rows
   // left[t] is what output t's error makes of all steps together: a loop for every output, indexed by the
   // outer loop's step.
   bool per_output = false;

@@ -191,22 +191,17 @@ void Search::beam(const Ground& g, const Mistakes& mistakes, std::vector<Node> n
   }
 }
 
-// Pairs, the likeliest first.
+// Pairs, those of likely mistakes first.
 void Search::every_pair(const Ground& g, const Mistakes& mistakes, std::vector<Partial>& found) {
-  struct Pair {
-    const Mistake *a, *b;
-  };
-  std::vector<Pair> pairs;
-  for (std::size_t a = 0; a < mistakes.size(); ++a)
-    for (std::size_t b = a + 1; b < mistakes.size(); ++b)
-      if (!conflict(mistakes[a], mistakes[b])) pairs.push_back({&mistakes[a], &mistakes[b]});
-  std::stable_sort(pairs.begin(), pairs.end(), [](const Pair& x, const Pair& y) {
-    return x.a->weight + x.b->weight < y.a->weight + y.b->weight;
-  });
-  for (const Pair& pair : pairs) {
-    if (late()) return;
-    attempt(g, {pair.a, pair.b}, false, found);
-  }
+  std::vector<const Mistake*> order;
+  for (const Mistake& m : mistakes) order.push_back(&m);
+  std::stable_sort(order.begin(), order.end(),
+                   [](const Mistake* a, const Mistake* b) { return a->weight < b->weight; });
+  for (std::size_t b = 1; b < order.size(); ++b)
+    for (std::size_t a = 0; a < b; ++a) {
+      if (late()) return;
+      if (!conflict(*order[a], *order[b])) attempt(g, {order[a], order[b]}, false, found);
+    }
 }
 
 // What else could stand for each mistake of the best combination.

@@ -131,6 +131,13 @@ class Enumerator {
     if (r.type == ArrayKind::V && (one || all))  // one for each direction, or one
       return one + all <= 1 && !(count(ArrayKind::V, 0, single) && any(ArrayKind::V, 1));
     if (r.type >= ArrayKind::V) return one <= 1;
+    // One author lays all gates out in one way.
+    if (r.gates > 1 && std::any_of(chosen_.begin(), chosen_.begin() + static_cast<long>(last),
+                                   [&](const ArrayReading& other) {
+                                     return other.type < ArrayKind::V && other.gates > 1 &&
+                                            other.interleaved != r.interleaved;
+                                   }))
+      return false;
     if (most && (most > 1 || one > 1 || all)) return false;
     if (r.type == ArrayKind::b ? one > 2 * G || all > 2 : one > G || all > 1 || (one && all)) return false;
     return alike(last);
