@@ -9,7 +9,14 @@
 namespace retrograde::doctor {
 namespace {
 
-enum class Slip { none, error_added_again, result_not_passed_on, no_error };
+enum class Slip {
+  none,
+  error_added_again,
+  result_not_passed_on,
+  no_error,
+  inner_state_late,  // h[k] for h[k-1], in the inner loop alone
+  repeated_from_its_own_state
+};
 
 using Rows = std::vector<Real>;
 
@@ -35,12 +42,14 @@ class Program {
         Real error = carried;
         if (i == t || slip == Slip::error_added_again)
           for (int j = 0; j < H; ++j) error[at(j)] += own[at(j)];
+        const bool repeated = slip == Slip::repeated_from_its_own_state;
+        const Real& before = s_[at(repeated || (slip == Slip::inner_state_late && i < t) ? i + 1 : i)];
+        const Real h = repeated ? state(i, before) : s_[at(i + 1)];
         for (int j = 0; j < H; ++j)
-          error[at(j)] =
-              (slip == Slip::no_error ? 1 : error[at(j)]) * (1 - s_[at(i + 1)][at(j)] * s_[at(i + 1)][at(j)]);
+          error[at(j)] = (slip == Slip::no_error ? 1 : error[at(j)]) * (1 - h[at(j)] * h[at(j)]);
         for (int j = 0; j < H; ++j) {
           dU[at(j, tokens_[at(i)], N)] += error[at(j)];
-          for (int k = 0; k < H; ++k) dW[at(j, k, H)] += error[at(j)] * s_[at(i)][at(k)];
+          for (int k = 0; k < H; ++k) dW[at(j, k, H)] += error[at(j)] * before[at(k)];
         }
         if (i == t || slip != Slip::result_not_passed_on) carried = times_transposed(W_, error, H);
       }
@@ -70,16 +79,22 @@ class Program {
     return static_cast<std::size_t>(row * width + column);
   }
 
+  // Of step t, from the one before.
+  Real state(int t, const Real& before) const {
+    Real h(H);
+    for (int j = 0; j < H; ++j) {
+      double z = U_[at(j, tokens_[at(t)], N)];
+      for (int k = 0; k < H; ++k) z += W_[at(j, k, H)] * before[at(k)];
+      h[at(j)] = std::tanh(z);
+    }
+    return h;
+  }
   void forward() {
     s_.assign(T + 1, Real(H, 0));
     p_.assign(T, Real(N, 0));
     loss_ = 0;
     for (int t = 0; t < T; ++t) {
-      for (int j = 0; j < H; ++j) {
-        double z = U_[at(j, tokens_[at(t)], N)];
-        for (int k = 0; k < H; ++k) z += W_[at(j, k, H)] * s_[at(t)][at(k)];
-        s_[at(t + 1)][at(j)] = std::tanh(z);
-      }
+      s_[at(t + 1)] = state(t, s_[at(t)]);
       double sum = 0;
       for (int k = 0; k < N; ++k) {
         double y = 0;
@@ -130,6 +145,14 @@ TEST(InnerLoop, ACarriedErrorThatIsNotPassedOnIsNamed) {
 }
 
 TEST(InnerLoop, ADeltaWithNoErrorInItIsNamed) { expect_alone(Slip::no_error, "upstream-missing"); }
+
+TEST(InnerLoop, AStateOneStepLateInTheInnerLoopAloneIsNamed) {
+  expect_alone(Slip::inner_state_late, "state-index-shifted");
+}
+
+TEST(InnerLoop, ABackwardThatRepeatsTheForwardFromTheStepsOwnStateIsNamed) {
+  expect_alone(Slip::repeated_from_its_own_state, "state-index-shifted");
+}
 
 }  // namespace
 }  // namespace retrograde::doctor

@@ -1,6 +1,7 @@
 #include "retrograde/doctor/blocks.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace retrograde::doctor {
 
@@ -289,7 +290,21 @@ Real Engine::start_gradient(const Piece& piece, const Product& p, const Evaluati
   return out;
 }
 
+// The output's own error and what later steps sent back, each with a right-hand side of its own.
+Real Engine::apart(const Piece& piece, Product p, const Evaluation& e, int from, int to) const {
+  const int shift = std::exchange(p.carried_shift, 0);
+  const Back whole = std::exchange(p.left, Back::q);
+  Real sum = gradient(piece, p, e, from, to);
+  p.shift += shift;
+  const Real own = gradient(piece, p, e, from, to);
+  p.left = whole;
+  const Real all = gradient(piece, p, e, from, to);
+  for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += all[k] - own[k];
+  return sum;
+}
+
 Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e, int from, int to) const {
+  if (p.carried_shift != 0) return apart(piece, p, e, from, to);
   const auto l = static_cast<std::size_t>(piece.layer);
   const int T = problem_.T, B = problem_.B, rows = to < 0 ? piece.rows : to, n = rows - from;
   if (p.over_units) {

@@ -86,6 +86,7 @@ class Engine {
   void add_in_order(int layer, Real one, Real& sum) const;
   Real own_share(const Real& up, const LayerPlan& plan, int layer) const;
   const Real& head_side(Var v) const;
+  Real apart(const Piece& piece, Product product, const Evaluation& e, int from, int to) const;
   Real start_gradient(const Piece& piece, const Product& product, const Evaluation& e) const;
   std::vector<char> kept_tokens(const Tape& tape, int mode) const;
 

@@ -140,6 +140,17 @@ void add_windows(const Problem& problem, const Piece& piece, BlockAdder& to) {
     to.add("state-index-shifted",
            "it uses the state before the outer loop's step t, where the inner loop's h[k-1] is due",
            "use h[k-1]", 0.05, [](Product& p) { p.per_output = true; });
+  for (const int shift : {1, -1}) {
+    if (piece.kind != Kind::U && piece.kind != Kind::W) break;
+    const bool state = piece.kind == Kind::U;
+    to.add(state ? "state-index-shifted" : "input-index-shifted",
+           fmt::format("the inner loop uses {}, where {} is due (the output's own step is right)",
+                       state       ? (shift > 0 ? "h[k]" : "h[k-2]")
+                       : shift > 0 ? "x[k+1]"
+                                   : "x[k-1]",
+                       state ? "h[k-1]" : "x[k]"),
+           state ? "use h[k-1]" : "use x[k]", 0.05, [shift](Product& p) { p.carried_shift = shift; });
+  }
   for (const Back left : {Back::up, Back::q}) {
     to.add(
         left == Back::up ? "derivative-missing" : "carry-dropped",

@@ -284,7 +284,17 @@ Var activated(Cell cell, Var z) {
 void add_derivative_mistakes(const Problem& problem, const Words& words, Mistakes& to) {
   for (std::size_t l = 0; l < problem.layers.size(); ++l) {
     Adder adder(problem, words, l, to);
-    for (const Scope& scope : scopes(problem, adder.steps())) add_forms(problem, scope, adder);
+    for (const Scope& scope : scopes(problem, adder.steps())) {
+      add_forms(problem, scope, adder);
+      if (problem.net.cell != Cell::elman) continue;
+      adder.add(scope, "state-index-shifted",
+                fmt::format("{} repeats the forward from h[t], where h[t-1] is due, and takes {}' there",
+                            scope.where, name(scope.f)),
+                0.07, {"derivative-wrong-step"}, [](Factor due) {
+                  due.var = Var::zr;
+                  return due;
+                });
+    }
   }
 }
 

@@ -110,7 +110,9 @@ struct Product {
   // left[t] is what output t's error makes of all steps together: a loop for every output, indexed by the
   // outer loop's step.
   bool per_output = false;
-  bool per_window = false;           // left[t] counts once for every step that output t's window has
+  bool per_window = false;  // left[t] counts once for every step that output t's window has
+  // Of the error that later steps sent back alone the right-hand side is of step t + shift + carried_shift.
+  int carried_shift = 0;
   bool target_tokens = false;        // the target's one-hot rows as the right-hand side
   Replay left_replay = Replay::own;  // the error of another step
   Var left_value = Var::none;        // the quantity itself, where its error is due

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 namespace retrograde::doctor {
@@ -63,6 +64,7 @@ Tape::Tape(const Problem& problem, int index, const Real& input, Rounding* round
   if (problem.net.cell == Cell::gru) {
     for (Var v : {Var::p, Var::pu, Var::rh, Var::rs, Var::zh, Var::hn, Var::hs, Var::hp}) make(v);
   }
+  if (problem.net.cell == Cell::elman) recurrent_ = layer.U;
   std::copy(input.begin(), input.end(), put(Var::x, 0));
   disturb(put(Var::x, 0), steps_ * step(Var::x), rounding_);
   std::copy(layer.h0.begin(), layer.h0.end(), put(Var::h, -1));
@@ -216,7 +218,19 @@ double made_of(double v, Fn fn, Activation f) {
 
 }  // namespace
 
+void Tape::repeat_forward() const {
+  Real& z = vars_[static_cast<std::size_t>(Var::zr)];
+  z = slots(Var::z0);
+  const int n = step(Var::h);
+  Real moved(static_cast<std::size_t>(n));
+  for (int t = 0; t < steps_; ++t) {
+    std::transform(at(Var::h, t), at(Var::h, t) + n, at(Var::h, t - 1), moved.begin(), std::minus<>());
+    multiply(moved.data(), recurrent_.data(), z.data() + (t + 1) * n, batch_, hidden_, hidden_);
+  }
+}
+
 const double* Tape::factor(Var v, Fn fn, Activation f, int t, Fn inner) const {
+  if (v == Var::zr && !has(v)) repeat_forward();
   if (fn == Fn::value && inner == Fn::value && !rounding_) return at(v, t);
   constexpr int kFns = static_cast<int>(Fn::count);
   const int key =

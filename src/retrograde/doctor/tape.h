@@ -40,6 +40,7 @@ enum class Var : unsigned char {
   wx2,
   wx3,    // the input's part of a pre-activation, W x + b
   token,  // of the first layer, where an embedding makes x: the one-hot tokens [B, vocabulary]
+  zr,     // Elman: the pre-activation of a forward that is repeated from h_t, where h_{t-1} is due
   pool,   // of the last layer, where the head reads the states' mean, sum or maximum: that, at every step
   count
 };
@@ -97,11 +98,13 @@ class Tape {
   void make(Var v) {
     vars_[static_cast<std::size_t>(v)].assign(static_cast<std::size_t>((steps_ + 2) * step(v)), 0);
   }
+  void repeat_forward() const;
   void run_step(const Problem& problem, const Layer& layer, int t);
 
   int steps_ = 0, batch_ = 0, inputs_ = 0, hidden_ = 0, vocabulary_ = 0;
   Rounding* rounding_ = nullptr;
-  std::vector<Real> vars_{static_cast<std::size_t>(Var::count)};
+  Real recurrent_;  // Elman's
+  mutable std::vector<Real> vars_{static_cast<std::size_t>(Var::count)};
   mutable std::map<int, Real> factors_;
 };
 

@@ -28,6 +28,8 @@ std::string text_of(const Network& net, Var v, int shift) {
   if (v >= Var::wx0 && v <= Var::wx3) return at("(W_" + gate(Var::wx0) + " x + b)", shift);
   const std::string previous = at("h", shift - 1), now = at("h", shift), n = at("n", shift);
   switch (v) {
+    case Var::zr:
+      return fmt::format("{} (of U {})", at("z", shift), now);
     case Var::x:
       return at("x", shift);
     case Var::c:
