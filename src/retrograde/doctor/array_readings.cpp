@@ -68,7 +68,8 @@ class OneArray {
         directed && suggestion_.direction >= 0 && suggestion_.direction != r.layer % 2;
     r.doubt = doubt + doubt_of(r.type, suggestion_) + (other_layer ? 1 : 0) + (other_direction ? 1 : 0);
     readings.push_back(r);
-    if (r.gates == dims_.G && r.gates > 1 && !r.pair && !r.gate_axis) {  // as Chainer stores an LSTM's
+    if (r.gates == dims_.G && r.gates > 1 && !r.pair && !r.gate_axis &&
+        dims_.H[static_cast<std::size_t>(r.layer)] > 1) {  // as Chainer stores an LSTM's
       r.interleaved = true, r.doubt += 0.3;
       readings.push_back(r);
     }

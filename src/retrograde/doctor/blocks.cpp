@@ -348,6 +348,9 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
   const int side_row = side ? static_cast<int>(side->size()) / (T + 2) : 0,
             offset = piece.kind == Kind::V ? piece.gate * piece.cols : 0;
   if (side && side_row / B < offset + piece.cols) return out;
+  // A table of another form may not have it.
+  const bool from_deltas = !head && p.left_value == Var::none && piece.kind != Kind::E && own.empty();
+  if (from_deltas && e.deltas[left_layer].slots(p.left).empty()) return out;
   for (int t = 0; t < T; ++t) {
     if (!in_range(p, t, T)) continue;
     const int l_step = replayed(p.left_replay, t, T);

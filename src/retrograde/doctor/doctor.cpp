@@ -19,6 +19,8 @@ namespace {
 
 using Clock = WorkClock;
 
+constexpr double kNearly = 1e-9;
+
 class Diagnosis {
  public:
   Diagnosis(const Case& given, const Options& options)
@@ -187,6 +189,7 @@ class Diagnosis {
       if (open.size() < 40 && !(h.agreement + 0.2 < hypotheses[0].agreement)) open.push_back(std::move(e));
     }
     if (open.empty()) return unrecognised(roles);
+    if (nearly_agrees(open.front())) return hardly_differs(open.front());
     const double spent = std::chrono::duration<double>(Clock::now() - start_).count();
     // A loss that no reading makes speaks against all of them.
     const bool spoken_against = knows_loss(roles) && !hypotheses.front().confirmed();
@@ -213,6 +216,21 @@ class Diagnosis {
     // A reading that nothing confirms does not win over the author's own loss.
     if (!open.front().h->confirmed() && can_ask_loss()) return unrecognised(roles);
     unnamed(open.front(), explainer.candidates());
+  }
+
+  // With tiny weights every activation gives the same to many digits: a reading that nothing confirms may
+  // have another than the author's, and accuses nobody of the last ones.
+  static bool nearly_agrees(const Examination& e) {
+    return !e.h->confirmed() &&
+           std::all_of(e.rows.begin(), e.rows.end(), [](const BlockRow& row) { return row.gap < kNearly; });
+  }
+  void hardly_differs(const Examination& e) {
+    describe_network(e, report_);
+    report_.verdict = Verdict::cannot_tell;
+    report_.notes.push_back(
+        fmt::format("every block agrees to {:.0e}; what is left may be another network's than this one: take "
+                    "larger weights",
+                    kNearly));
   }
 
   // Whether the author's own loss calls a block right that this reading calls wrong, or the reverse.

@@ -225,7 +225,9 @@ void Search::exchange(const Ground& g, const Mistakes& mistakes, std::vector<Par
 
 std::vector<Partial> Search::settle_layer(int layer, const std::vector<Partial>& above) {
   if (by_layer_[static_cast<std::size_t>(layer)].empty()) return above;
-  const Mistakes mistakes = sweep_mistakes(engine().problem(), words_, layer);
+  // Mistakes are patches of the right table; one that is known from the start may have put another there.
+  const bool replaced = above.front().plan.layers[static_cast<std::size_t>(layer)].reset_form >= 0;
+  const Mistakes mistakes = replaced ? Mistakes() : sweep_mistakes(engine().problem(), words_, layer);
   std::vector<Partial> found;
   std::vector<Ground> grounds;
   std::vector<std::vector<Node>> singles;
