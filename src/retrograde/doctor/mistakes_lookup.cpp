@@ -2,10 +2,24 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "retrograde/doctor/block_adder.h"
 
 namespace retrograde::doctor {
+
+namespace {
+
+// dz_n * r, as a reset after the product has it.
+std::shared_ptr<const Step> reset_delta(Problem problem, int layer) {
+  problem.net.reset_after = true, problem.net.no_reset = false;
+  const Plan plan = right_plan(problem);
+  for (const Step& s : plan.layers[static_cast<std::size_t>(layer)].steps)
+    if (s.target == Back::dp) return std::make_shared<const Step>(s);
+  return nullptr;
+}
+
+}  // namespace
 
 // The target's token where the input's is due.
 void add_targets(const Problem& problem, const Piece& piece, BlockAdder& to) {
@@ -58,6 +72,16 @@ void add_lookups(const Problem& problem, const Piece& piece, const Product& righ
     if (right.right == Var::rh)
       to.add("state-index-shifted", "it uses r * h[t], where r * h[t-1] is due", "use h[t-1]", 0.02,
              [](Product& p) { p.right = Var::rs; });
+    if (right.right == Var::rh && piece.gate == 2) {
+      to.add("reset-gate-before-or-after",
+             "the reset gate multiplies the delta, unit by unit, where it multiplies the state",
+             "dU_n = dz_n' (r * h[t-1])", 0.03, [own = reset_delta(problem, piece.layer)](Product& p) {
+               p.own = own;
+               p.right = Var::h;
+               p.shift = -1;
+             });
+      to.also("gate-factor");
+    }
     if (problem.net.cell == Cell::gru && piece.gate == 2) {
       to.add("reset-gate-before-or-after", "it uses h[t-1] alone, without the reset gate",
              "dU_n = dz_n' (r * h[t-1])", 0.02, [](Product& p) {
