@@ -346,7 +346,8 @@ Real Engine::gradient(const Piece& piece, const Product& p, const Evaluation& e,
   const Real* side =
       head && problem_.net.directions == 2 && p.right != Var::none ? &head_side(p.right) : nullptr;
   const int side_row = side ? static_cast<int>(side->size()) / (T + 2) : 0,
-            offset = piece.kind == Kind::V ? piece.gate * piece.cols : 0;
+            offset =
+                piece.kind == Kind::V ? (p.other_direction ? 1 - piece.gate : piece.gate) * piece.cols : 0;
   if (side && side_row / B < offset + piece.cols) return out;
   // A table of another form may not have it.
   const bool from_deltas = !head && p.left_value == Var::none && piece.kind != Kind::E && own.empty();

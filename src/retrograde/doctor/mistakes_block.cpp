@@ -204,6 +204,11 @@ std::vector<BlockMistake> block_mistakes(const Problem& problem, const Words& wo
       to.add("layer-input-wrong",
              fmt::format("it uses layer {}'s state, where the top layer's is due", other + 1),
              "use the top layer's h[t]", 0.03, [other](Product& p) { p.right_layer = other; });
+  if (piece.kind == Kind::V && problem.net.directions == 2 && piece.cols < problem.H()) {
+    to.add("layer-input-wrong", "it uses the other direction's state", "use this direction's h[t]", 0.03,
+           [](Product& p) { p.other_direction = true; });
+    to.also("blocks-permuted");
+  }
   if (!head) add_other_layers(problem, piece, right, to);
   if (piece.cols > 1 || piece.kind == Kind::W || piece.kind == Kind::U || piece.kind == Kind::V)
     add_lookups(problem, piece, right, to);

@@ -128,6 +128,7 @@ struct Product {
   // dx with two directions: the part of one alone; the second's not turned back into the input's order.
   int only_direction = -1;
   bool own_order = false;
+  bool other_direction = false;  // of a head's matrix for one direction: the other's states
   // The left-hand side as this block alone has it, made anew by this step from the sweep's deltas.
   std::shared_ptr<const Step> own;
 };
