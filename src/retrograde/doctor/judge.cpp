@@ -14,6 +14,8 @@ constexpr double kSafety = 12;
 constexpr int kDisturbedRuns = 4;
 // A block of which rounding alone may change this share tells nothing.
 constexpr double kHopeless = 0.3;
+// Unless the claim meets the right gradient to so many digits, which no accident does.
+constexpr double kMet = 1e-6;
 
 std::vector<Target> targets_of(const Hypothesis& h) {
   std::vector<Target> out;
@@ -124,9 +126,9 @@ std::vector<BlockRow> Judge::rows(Precision precision) const {
     const bool hopeless =
         row.allowed > kHopeless && top > 0 && largest(margin) > ordinary_rounding(precision);
     const bool overflow = std::any_of(right.begin(), right.end(), [](double v) { return !std::isfinite(v); });
-    row.verdict = overflow || (hopeless && !row.wrong) ? Verdict::cannot_tell
-                  : row.wrong                          ? Verdict::differs
-                                                       : Verdict::agrees;
+    row.verdict = overflow || (hopeless && !row.wrong && row.gap > kMet) ? Verdict::cannot_tell
+                  : row.wrong                                            ? Verdict::differs
+                                                                         : Verdict::agrees;
     out.push_back(std::move(row));
   }
   std::stable_sort(out.begin(), out.end(), [](const BlockRow& x, const BlockRow& y) {
