@@ -50,8 +50,8 @@ std::optional<Roles> with_rest_as_start(Roles roles) {
 
 bool may_be_a_state(const Block& b) {
   const std::string l = plain_lower(b.parameter);
-  return !b.claim.empty() && b.shape.size() >= 2 && b.shape.size() <= 3 && !l.empty() &&
-         std::string("wuvb").find(l[0]) == std::string::npos && !suggest(b.parameter).embedding;
+  return !b.claim.empty() && b.shape.size() >= 2 && b.shape.size() <= 3 && !l.empty() && !weightlike(l) &&
+         !suggest(b.parameter).embedding;
 }
 
 // Arrays with a claim that names do not tell from parameters: a start state that is handed on, as from an
@@ -158,12 +158,12 @@ Array stacked(const std::vector<Array>& columns, bool from_the_end) {
 // Arrays of one shape, a number a step each, are the features of an input: the bits of two numbers, a value
 // and its marker. With no target by name any of them may be it. Sums are read from the end, too.
 void add_columns(const Roles& roles, const std::vector<Datum>& alike, std::vector<Roles>& out) {
-  const bool named = has(roles, Role::target);
+  const bool named = has(roles, Role::target),
+             among = std::any_of(alike.begin(), alike.end(),
+                                 [](const Datum&d) { return d.role == Role::target; });
   for (std::size_t target = 0; target <= alike.size(); ++target) {  // the last: none of them
     const bool own = target < alike.size();
-    const bool is_named =
-        std::any_of(alike.begin(), alike.end(), [](const Datum& d) { return d.role == Role::target; });
-    if (own ? (is_named ? alike[target].role != Role::target : named) : is_named || !named) continue;
+    if (own ? (among ? alike[target].role != Role::target : named) : among || !named) continue;
     std::vector<Array> columns;
     std::string name;
     for (std::size_t k = 0; k < alike.size(); ++k)

@@ -37,12 +37,6 @@ class CarryAdder {
   Mistakes& to_;
 };
 
-inline std::size_t step_of(const std::vector<Step>& steps, Back target) {
-  for (std::size_t i = 0; i < steps.size(); ++i)
-    if (steps[i].target == target) return i;
-  return steps.size();
-}
-
 // Which matrix the error goes back through.
 void add_matrix_mistakes(const Problem& problem, const Words& words, std::size_t layer,
                          const std::vector<Step>& steps, CarryAdder& to);

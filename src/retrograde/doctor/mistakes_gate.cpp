@@ -155,26 +155,21 @@ void add_gru_variants(const Problem& problem, std::size_t l, Mistakes& to) {
     // Parts of the other form: dr from the product U_n h, or the carry through U_n of dz_n * r.
     other = problem;
     other.net.reset_after = true;
-    const auto at = [](const std::vector<Step>& steps, Back target) {
-      return static_cast<std::size_t>(
-          std::find_if(steps.begin(), steps.end(), [&](const Step& s) { return s.target == target; }) -
-          steps.begin());
-    };
     const std::vector<Step> own = right_plan(problem).layers[l].steps,
                             after = right_plan(other).layers[l].steps;
-    const std::size_t dr = at(own, Back::da0);
-    Mistake part =
-        layer_mistake(l, "reset-gate-before-or-after", "dr",
-                      "dr is dz_n * (U_n h[t-1]), as if the reset came after the product", 0.04,
-                      {Site{dr, 0, 0}.entry(l), Site{dr, 0, 1}.entry(l)},
-                      [dr, step = after[at(after, Back::da0)]](LayerPlan& plan) { plan.steps[dr] = step; });
+    const std::size_t dr = step_of(own, Back::da0);
+    Mistake part = layer_mistake(
+        l, "reset-gate-before-or-after", "dr",
+        "dr is dz_n * (U_n h[t-1]), as if the reset came after the product", 0.04,
+        {Site{dr, 0, 0}.entry(l), Site{dr, 0, 1}.entry(l)},
+        [dr, step = after[step_of(after, Back::da0)]](LayerPlan& plan) { plan.steps[dr] = step; });
     part.fix = "dr = (U_n' dz_n) * h[t-1]";
     part.aliases = {"gate-factor"};
     to.push_back(part);
     part = layer_mistake(
         l, "reset-gate-before-or-after", "the carry",
         "the reset gate multiplies dz_n before U_n, where it multiplies what comes back through U_n", 0.04,
-        {kWholeLayer}, [delta = after[at(after, Back::dp)], carry = after.back()](LayerPlan& plan) {
+        {kWholeLayer}, [delta = after[step_of(after, Back::dp)], carry = after.back()](LayerPlan& plan) {
           plan.steps.insert(plan.steps.end() - 1, delta);
           plan.steps.back().terms.back() = carry.terms.back();
         });

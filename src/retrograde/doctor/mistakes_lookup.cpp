@@ -13,10 +13,8 @@ namespace {
 // dz_n * r, as a reset after the product has it.
 std::shared_ptr<const Step> reset_delta(Problem problem, int layer) {
   problem.net.reset_after = true, problem.net.no_reset = false;
-  const Plan plan = right_plan(problem);
-  for (const Step& s : plan.layers[static_cast<std::size_t>(layer)].steps)
-    if (s.target == Back::dp) return std::make_shared<const Step>(s);
-  return nullptr;
+  const std::vector<Step> steps = right_plan(problem).layers[static_cast<std::size_t>(layer)].steps;
+  return std::make_shared<const Step>(steps[step_of(steps, Back::dp)]);
 }
 
 }  // namespace

@@ -91,20 +91,17 @@ class Enumeration {
 
   // GRU: dz = dh (h[t-1] - n) s'(z), written out with what stands for n.
   void in_update_gate(const Factor& candidate, Mistake& m) const {
-    for (std::size_t s = 0; s < steps_.size(); ++s) {
-      if (steps_[s].target != Back::da1) continue;
-      for (std::size_t f = 0; f < 2; ++f) m.entries.push_back(Site{s, 0, f}.entry(layer_));
-      m.patch = [s, l = layer_, candidate, keeps = net_.update_keeps, rest = std::move(m.patch)](Plan& plan) {
-        rest(plan);
-        Step& step = plan.layers[l].steps[s];
-        Term kept = step.terms[0], fresh = kept;
-        kept.factors[0] = of(Var::h, Fn::value, -1);
-        fresh.factors[0] = candidate;
-        (keeps ? fresh : kept).coefficient *= -1;
-        step.terms = {kept, fresh};
-      };
-      return;
-    }
+    const std::size_t s = step_of(steps_, Back::da1);
+    for (std::size_t f = 0; f < 2; ++f) m.entries.push_back(Site{s, 0, f}.entry(layer_));
+    m.patch = [s, l = layer_, candidate, keeps = net_.update_keeps, rest = std::move(m.patch)](Plan& plan) {
+      rest(plan);
+      Step& step = plan.layers[l].steps[s];
+      Term kept = step.terms[0], fresh = kept;
+      kept.factors[0] = of(Var::h, Fn::value, -1);
+      fresh.factors[0] = candidate;
+      (keeps ? fresh : kept).coefficient *= -1;
+      step.terms = {kept, fresh};
+    };
   }
 
   // Arguments in the wrong order.

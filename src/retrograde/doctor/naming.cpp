@@ -14,6 +14,10 @@ std::string plain_lower(const std::string& s) {
   return out;
 }
 
+bool weightlike(const std::string& name) {
+  return !name.empty() && std::string("wuvbWUVB").find(name[0]) != std::string::npos;
+}
+
 bool contains(const std::string& s, std::initializer_list<const char*> words) {
   return std::any_of(words.begin(), words.end(),
                      [&](const char* w) { return s.find(w) != std::string::npos; });

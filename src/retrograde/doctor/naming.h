@@ -11,6 +11,8 @@ namespace retrograde::doctor {
 
 // Letters and digits alone, in lower case.
 std::string plain_lower(const std::string& name);
+// Begins as matrices and biases do: w, u, v, b.
+bool weightlike(const std::string& name);
 bool contains(const std::string& name, std::initializer_list<const char*> words);
 
 // What a name suggests. Layer, direction (0 forward, 1 backward) -1: nothing.

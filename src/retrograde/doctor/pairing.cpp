@@ -16,14 +16,12 @@ namespace retrograde::doctor {
 
 namespace {
 
+// Beside whatever says_gradient.
 constexpr const char* kBefore[] = {
-    "d",         "D",     "g",      "G",       "grad",      "grads",    "Grad",      "gradient",
-    "gradients", "nabla", "delta",  "dL",      "dLd",       "dE",       "dEd",       "dJ",
-    "dJd",       "dC",    "claim",  "claimed", "claimd",    "claimedd", "der",       "deriv",
-    "partial",   "dloss", "dlossd", "gradd",   "gradsd",    "analytic", "analyticd", "bptt",
-    "dl",        "dld",   "my",     "myd",     "analytical"};
-constexpr const char* kAfter[] = {"grad", "gradient", "grads",   "g",    "d",      "der",  "bar",
-                                  "diff", "claim",    "claimed", "Grad", "update", "delta"};
+    "d",      "D",        "g",         "G",     "Grad",    "nabla",  "dL",       "dLd", "dE",        "dEd",
+    "dJ",     "dJd",      "dC",        "claim", "claimed", "claimd", "claimedd", "der", "partial",   "dloss",
+    "dlossd", "analytic", "analyticd", "bptt",  "dl",      "dld",    "my",       "myd", "analytical"};
+constexpr const char* kAfter[] = {"g", "d", "der", "bar", "claim", "claimed", "Grad"};
 constexpr const char* kOwn[] = {"param",   "params", "p",   "theta", "parameters", "parameter",
                                 "weights", "model",  "net", "self",  "value",      "values"};
 constexpr const char* kNumeric[] = {"num",     "numeric", "numerical", "fd",      "approx",
@@ -160,8 +158,6 @@ bool names_gradient_of(const std::string& gradient, const std::string& parameter
     if (pl.size() > word.size() && pl.rfind(word, 0) == 0) {
       const std::string stem = pl.substr(word.size());
       if (is_gradient_plain(gl, stem)) return true;
-      for (const char* b : kBefore)
-        if (gl == b + stem) return true;
     }
   }
   return false;

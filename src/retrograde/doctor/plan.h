@@ -222,6 +222,12 @@ struct Plan {
 // The right table.
 Plan right_plan(const Problem& problem);
 
+inline std::size_t step_of(const std::vector<Step>& steps, Back target) {
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    if (steps[i].target == target) return i;
+  return steps.size();
+}
+
 // All deltas of one layer, [T+1 slots][B,H], slot T zero.
 struct Deltas {
   std::vector<Real> back{static_cast<std::size_t>(Back::count)};

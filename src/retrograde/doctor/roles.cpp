@@ -249,10 +249,6 @@ Role role_by_hint(const std::string& hint) {
   return Role::unknown;
 }
 
-bool weightlike(const std::string& name) {
-  return !name.empty() && std::string("wuvbWUVB").find(name[0]) != std::string::npos;
-}
-
 bool fits_single(double v) {
   return !(std::abs(v) <= 3e38) || static_cast<double>(static_cast<float>(v)) == v;
 }
